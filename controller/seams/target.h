@@ -1,0 +1,64 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "controller/base/context.h"
+#include "controller/base/result.h"
+#include "controller/seams/bundle.h"
+
+namespace certflow::seams {
+
+// Where on the target the certificate is used: the vendor's own fields (a JSON object, decoded by
+// the provider alone) and the names that outside objects are made of.
+struct Binding {
+  std::string id;            // stable within the plan: "0/nginx-edge"
+  std::string workflow_ns;
+  std::string workflow_name;
+  std::string workflow_uid;
+  std::string settings;      // JSON text, for example {"certificateFile":"/etc/..."}
+};
+
+// What stands on the target now. `active` names a version, or what stood there before us
+// ("original-<first 8 of fingerprint>"); empty when nothing is there yet.
+struct TargetState {
+  std::string active;
+  std::string fingerprint;            // SHA-256 of the certificate that is configured, or empty
+  std::vector<std::string> staged;    // versions that Activate can switch to
+  bool running = true;                // what is configured is also loaded (reloaded after a switch)
+  std::map<std::string, std::string> details;  // evidence: host, file, namespace; no secrets
+};
+
+struct StagedRef {
+  std::string version;
+  // True when this takes a change back: then what cannot be checked before (a broken configuration
+  // that somebody else made) does not stop it.
+  bool reverting = false;
+};
+
+struct KeepList {
+  std::vector<std::string> versions;  // never removed
+};
+
+// A device or place. Every call is safe to repeat, and reads the world before it changes it.
+// Errors say on what they failed; kUnknownOutcome where a change may have been made.
+class Target {
+ public:
+  virtual ~Target() = default;
+  // Reads and changes nothing.
+  virtual Result<TargetState> Observe(const Context& ctx, const Binding& at) = 0;
+  // Installs the bundle under a name with its version in it; nothing live changes. What stands
+  // there and was not staged by us is kept as a version too, so that Activate can go back to it.
+  virtual Result<void> Stage(const Context& ctx, const Binding& at, const Bundle& bundle) = 0;
+  // Switches to a staged version, forwards or back, tests the configuration, and makes it live. On
+  // an error what was live before is live again, or the error is kUnknownOutcome.
+  virtual Result<void> Activate(const Context& ctx, const Binding& at, const StagedRef& which) = 0;
+  // Takes the certificate out again where nothing stood before us (the way back from a first
+  // deployment).
+  virtual Result<void> Deactivate(const Context& ctx, const Binding& at) = 0;
+  // Removes staged versions that are neither kept nor active.
+  virtual Result<void> Prune(const Context& ctx, const Binding& at, const KeepList& keep) = 0;
+};
+
+}  // namespace certflow::seams
