@@ -117,10 +117,8 @@ answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 # make_ca [NAME]: a throw-away CA, $dir/NAME.pem and $dir/NAME-key.pem; NAME is `ca` unless given.
 make_ca() {
   local name=${1:-ca}
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=certflow test $name" \
-    -addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign,cRLSign \
-    -keyout "$dir/$name-key.pem" -out "$dir/$name.pem" 2>/dev/null
-  chmod 600 "$dir/$name-key.pem"
+  new_certificate "$name" "certflow test $name" -addext basicConstraints=critical,CA:TRUE \
+    -addext keyUsage=critical,keyCertSign,cRLSign -addext subjectKeyIdentifier=hash
 }
 
 # make_certificate FILE CN SAN ...: $dir/FILE.pem and $dir/FILE-key.pem, signed by the CA of make_ca; a SAN is written as
@@ -129,10 +127,19 @@ make_certificate() {
   local file=$1 cn=$2 sans
   shift 2
   sans=$(IFS=,; echo "$*")
-  openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj "/CN=$cn" \
-    -CA "$dir/ca.pem" -CAkey "$dir/ca-key.pem" -addext basicConstraints=critical,CA:FALSE -addext "subjectAltName=$sans" \
-    -keyout "$dir/$file-key.pem" -out "$dir/$file.pem" 2>/dev/null
-  chmod 600 "$dir/$file-key.pem"
+  new_certificate "$file" "$cn" -CA "$dir/ca.pem" -CAkey "$dir/ca-key.pem" \
+    -addext basicConstraints=critical,CA:FALSE -addext "subjectAltName=$sans"
+}
+
+# new_certificate FILE CN OPTION ...: the system's openssl.cnf is left out, its extensions would come on top of ours.
+new_certificate() {
+  local file=$1 cn=$2
+  shift 2
+  printf '[req]\ndistinguished_name=dn\n[dn]\n' >"$dir/$file.cnf"
+  (umask 077 && openssl req -x509 -config "$dir/$file.cnf" -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 \
+    -subj "/CN=$cn" -keyout "$dir/$file-key.pem" -out "$dir/$file.pem" "$@" 2>>"$dir/openssl.log") ||
+    { show_logs; fail "openssl could not make $file.pem"; }
+  chmod 644 "$dir/$file.pem"
 }
 
 # ready KEY=VALUE ...: tells the caller that the peer answers.
