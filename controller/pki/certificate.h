@@ -13,16 +13,16 @@ namespace certflow::pki {
 
 // What people and status need to know of one certificate (RFC 5280).
 struct CertificateInfo {
-  std::string subject;               // RFC 2253 form, sanitized
-  std::string common_name;           // empty when there is none
+  std::string subject;      // RFC 2253 form, sanitized
+  std::string common_name;  // empty when there is none
   std::vector<std::string> dns_names;
   std::vector<std::string> ip_addresses;
   std::string issuer;
   std::string issuer_common_name;
-  std::string serial;                // hex, lower case, without leading zeros
-  std::string fingerprint;           // SHA-256 of the DER, hex, lower case
+  std::string serial;       // hex, lower case, without leading zeros
+  std::string fingerprint;  // SHA-256 of the DER, hex, lower case
   std::string public_key_fingerprint;
-  std::string signature_type;        // "ECDSA P-256", "RSA 2048", of the subject's key
+  std::string signature_type;  // "ECDSA P-256", "RSA 2048", of the subject's key
   WallTime not_before;
   WallTime not_after;
   bool is_ca = false;
@@ -44,7 +44,7 @@ std::string DerToPem(std::string_view der);
 // The pair fits: the first certificate holds the public half of the key. kInvalid, "KeyMismatch".
 Result<void> CheckPair(std::string_view chain_pem, const PrivateKey& key);
 
-// Leaf first, each issued by the one before, self-signed roots left out. kInvalid when the leaf
+// Leaf first, each issued by the one after it, self-signed roots left out. kInvalid when the leaf
 // cannot be told or something does not belong.
 Result<std::string> OrderChain(std::string_view pem);
 

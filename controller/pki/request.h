@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -10,6 +11,8 @@
 #include "controller/pki/key.h"
 
 namespace certflow::pki {
+
+inline constexpr std::size_t kMaxRequestNames = 250;
 
 struct RequestNames {
   std::string common_name;             // may be empty; otherwise repeated among dns_names
@@ -22,7 +25,9 @@ Result<std::string> MakeCertificateRequest(const PrivateKey& key, const RequestN
 // A CA of our own: certificate chain (issuer first) and its key. Signs server certificates as
 // RFC 5280 wants them: CA:FALSE critical, digitalSignature (and keyEncipherment for RSA), EKU
 // serverAuth, SKI, AKI, SAN, 159-bit random serial, notBefore five minutes back, never beyond the
-// CA's own notAfter. Errors: kInvalid (names, not a CA, pair mismatch), kRefused ("CaExpired").
+// notAfter of the CA's chain. The result is a PEM chain: the certificate, then the CA's chain
+// without self-signed roots. Errors: kInvalid (names, not a CA, pair mismatch), kRefused
+// ("CaExpired", "CaNotYetValid").
 Result<std::string> SignServerCertificate(std::string_view ca_chain_pem, const PrivateKey& ca_key,
                                           const PrivateKey& subject_key, const RequestNames& names,
                                           std::chrono::seconds lifetime, WallTime now);
