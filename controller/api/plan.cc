@@ -1,0 +1,127 @@
+#include <algorithm>
+
+#include "controller/api/fields.h"
+#include "controller/api/run.h"
+#include "controller/base/base64.h"
+
+namespace certflow::api {
+
+namespace {
+
+// What belongs to the standing policy and not to one execution.
+constexpr const char* kNotBinding[] = {"suspend", "historyLimit"};
+
+Json ParseObject(std::string_view text) {
+  Json json = Json::parse(text, nullptr, false);
+  return json.is_object() ? json : Json::object();
+}
+
+Json WithoutStanding(Json spec) {
+  for (const char* key : kNotBinding) spec.erase(key);
+  return spec;
+}
+
+}  // namespace
+
+std::string BindingSpec(std::string_view spec_json) {
+  return Text(WithoutStanding(ParseObject(spec_json)));
+}
+
+std::string BindingSpecOfPlan(std::string_view plan_json) {
+  Json plan = ParseObject(plan_json);
+  auto spec = plan.find("spec");
+  return spec == plan.end() ? std::string() : Text(WithoutStanding(*spec));
+}
+
+std::string CanonicalPlan(std::string_view spec_json, const Reference& authority,
+                          std::string_view authority_type, std::string_view authority_reason,
+                          const std::vector<PlannedTarget>& targets) {
+  Json list = Json::array();
+  for (const PlannedTarget& target : targets) {
+    Json item = {{"id", target.id},
+                 {"wave", target.wave},
+                 {"type", target.type},
+                 {"namespace", target.target.ns}};
+    Put(item, "name", target.target.name);
+    list.push_back(std::move(item));
+  }
+  Json plan = {{"spec", WithoutStanding(ParseObject(spec_json))},
+               {"authority",
+                {{"name", authority.name},
+                 {"namespace", authority.ns},
+                 {"type", authority_type},
+                 {"reason", authority_reason}}},
+               {"targets", std::move(list)}};
+  return Text(plan);
+}
+
+std::string DigestOf(std::string_view canonical_json) {
+  return "sha256:" + Sha256Hex(canonical_json);
+}
+
+std::string PlanDigest(std::string_view plan_json) {
+  Json plan = ParseObject(plan_json);
+  if (plan.contains("spec")) plan["spec"] = WithoutStanding(std::move(plan["spec"]));
+  return DigestOf(Text(plan));
+}
+
+std::string WantedDigest(std::string_view spec_json) {
+  Json spec = ParseObject(spec_json);
+  Json wanted = Json::object();
+  for (const char* key : {"certificate", "authorities"}) {
+    if (spec.contains(key)) wanted[key] = spec[key];
+  }
+  return DigestOf(Text(wanted));
+}
+
+Result<Plan> DecodePlan(std::string_view json, std::string_view ns) {
+  Json parsed = Json::parse(json, nullptr, false);
+  std::optional<Error> fault;
+  Fields fields(&parsed, "spec.plan", &fault);
+  Plan plan;
+  CF_ASSIGN_OR_RETURN(plan.spec, DecodeWorkflowSpec(fields.Text("spec"), ns));
+  Fields authority = fields.Object("authority");
+  plan.authority = ReadReference(authority, ns);
+  plan.authority_type = authority.String("type");
+  plan.authority_reason = authority.String("reason");
+  fields.Each("targets", [&](const Fields& item) {
+    PlannedTarget target;
+    target.id = item.String("id");
+    target.wave = static_cast<int>(item.Int("wave", 0));
+    target.type = item.String("type");
+    target.target = ReadReference(item, ns);
+    plan.targets.push_back(std::move(target));
+  });
+  if (fault.has_value()) return *fault;
+  return plan;
+}
+
+std::string EncodeNewRun(const NewRun& run) {
+  Json trigger = {
+      {"reason", TriggerReasonName(run.trigger.reason)},
+      {"urgency", run.trigger.urgency == Urgency::kEmergency ? "Emergency" : "Normal"}};
+  Put(trigger, "requestedBy", run.trigger.requested_by);
+  Put(trigger, "payload", run.trigger.payload);
+  Json metadata = {{"name", run.name},
+                   {"namespace", run.ns},
+                   {"labels", {{"certflow.dev/workflow-uid", run.workflow_uid}}},
+                   {"ownerReferences",
+                    {{{"apiVersion", kApiVersion},
+                      {"kind", "CertificateWorkflow"},
+                      {"name", run.workflow_name},
+                      {"uid", run.workflow_uid},
+                      {"controller", true}}}}};
+  if (run.finalizer) metadata["finalizers"] = {kRunFinalizer};
+  return Text(Json{{"apiVersion", kApiVersion},
+                   {"kind", "WorkflowRun"},
+                   {"metadata", std::move(metadata)},
+                   {"spec",
+                    {{"workflowRef", {{"name", run.workflow_name}, {"uid", run.workflow_uid}}},
+                     {"number", run.number},
+                     {"trigger", std::move(trigger)},
+                     {"plan", ParseObject(run.plan_json)},
+                     {"planDigest", run.plan_digest},
+                     {"runbookVersion", kRunbookVersion}}}});
+}
+
+}  // namespace certflow::api

@@ -1,0 +1,166 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "controller/api/meta.h"
+#include "controller/api/workflow.h"
+
+namespace certflow::api {
+
+enum class TriggerReason { kFirstIssue, kThreshold, kExpired, kSpecChanged, kRequested };
+enum class Urgency { kNormal, kEmergency };
+enum class RunState {
+  kPending, kRunning, kWaiting, kSucceeded, kFailed, kRolledBack, kHeld, kCancelled
+};
+bool IsTerminal(RunState state);
+std::string_view TriggerReasonName(TriggerReason reason);
+std::string_view RunStateName(RunState state);
+
+struct Trigger {
+  TriggerReason reason = TriggerReason::kFirstIssue;
+  Urgency urgency = Urgency::kNormal;
+  std::string requested_by;  // proved by the admission policy, or empty
+  std::string payload;
+};
+
+struct PlannedTarget {
+  std::string id;  // "<wave>/<n>-<name>", stable within the plan
+  int wave = 0;
+  Reference target;      // for the workflow's own Secret: its namespace and an empty name
+  std::string type;      // the vendor's word
+  std::string settings;  // the binding, JSON text
+};
+
+// What a run will do, frozen.
+struct Plan {
+  WorkflowSpec spec;
+  Reference authority;
+  std::string authority_type;
+  std::string authority_reason;
+  std::vector<PlannedTarget> targets;
+};
+
+enum class EntryState { kPending, kIntended, kDone, kFailed, kSkipped, kReverted };
+
+struct LedgerEntry {
+  std::string id;    // "renewal", "deploy/0/1-edge", "rollback/0/1-edge"
+  std::string step;  // "Renewal", "Deployment", ...: the words of the design
+  std::string target;
+  EntryState state = EntryState::kPending;
+  int attempts = 0;
+  std::optional<WallTime> started_at, ended_at, not_before;
+  std::string reason, message;
+  std::map<std::string, std::string> memo;
+};
+
+struct CheckRecord {
+  std::string name, subject, value, verdict, message, phase;
+};
+struct Decision {
+  std::string gate, layer, user;
+  std::vector<std::string> groups;
+  bool approved = true;
+  WallTime time{};
+  std::string digest, reason, source;
+};
+struct Refusal {
+  WallTime time{};
+  std::string source, user, message;
+};
+struct Evidence {
+  int wave = 0;
+  std::string endpoint, address, fingerprint, issuer, tls_version, message;
+  bool passed = false;
+  std::optional<WallTime> not_after;
+  WallTime time{};
+};
+enum class OutboxState { kPending, kSent, kFailed };
+struct OutboxEntry {
+  std::string id, event;
+  Reference channel;
+  int rule = 0;  // index into the plan's notifications
+  OutboxState state = OutboxState::kPending;
+  int attempts = 0;
+  std::optional<WallTime> next_attempt;
+  std::string message;
+};
+struct ServedChallenge {
+  std::string domain, token, key_authorization;
+};
+
+// Bounds of the lists above; the oldest goes where more would come.
+// The order of steps and their rules, as this build knows them.
+inline constexpr std::string_view kRunbookVersion = "1";
+inline constexpr std::size_t kMaxLedger = 300;
+inline constexpr std::size_t kMaxChecks = 50;
+inline constexpr std::size_t kMaxDecisions = 50;
+inline constexpr std::size_t kMaxRefusals = 20;
+inline constexpr std::size_t kMaxEvidence = 200;
+inline constexpr std::size_t kMaxOutbox = 100;
+inline constexpr std::size_t kMaxChallenges = 100;
+
+struct RunStatus {
+  RunState state = RunState::kPending;
+  std::string step, waiting_for, message, reason;
+  std::optional<WallTime> until, started_at, ended_at;
+  std::vector<Condition> conditions;
+  std::vector<LedgerEntry> ledger;
+  std::vector<CheckRecord> checks;
+  std::vector<Decision> approvals;
+  std::vector<Refusal> refusals;
+  std::optional<CertificateStatus> certificate, previous;
+  std::vector<Evidence> evidence;
+  std::vector<OutboxEntry> outbox;
+  std::vector<ServedChallenge> challenges;
+};
+
+struct Run {
+  ObjectMeta meta;
+  std::string workflow_name, workflow_uid;
+  std::int64_t number = 0;
+  Trigger trigger;
+  std::string plan_json;  // canonical; dropped from memory once the run has ended
+  std::string plan_digest, runbook_version;
+  RunStatus status;
+
+  // "ST-0b6c4befb1", as people see it.
+  std::string DisplayName() const;
+};
+
+// A run that has ended and owes no notification keeps only its head in memory (Compact).
+Result<Run> DecodeRun(const kube::Document& document);
+void Compact(Run& run);
+Result<Plan> DecodePlan(std::string_view json, std::string_view ns);
+std::string EncodeRunStatus(const Run& run);
+
+// The plan as canonical JSON (RFC 8785): the workflow's spec as the API server holds it, without
+// what does not bind a run (suspend, historyLimit), and what was resolved.
+std::string CanonicalPlan(std::string_view spec_json, const Reference& authority,
+                          std::string_view authority_type, std::string_view authority_reason,
+                          const std::vector<PlannedTarget>& targets);
+// "sha256:<hex>" of canonical JSON.
+std::string DigestOf(std::string_view canonical_json);
+// Of a plan as the API server holds it (which may have added defaults of what does not bind).
+std::string PlanDigest(std::string_view plan_json);
+// The canonical spec part that binds a run; two specs with the same one make the same plan.
+std::string BindingSpec(std::string_view spec_json);
+std::string BindingSpecOfPlan(std::string_view plan_json);
+// Digest of what the certificate itself depends on: names, key, Secret, authorities.
+std::string WantedDigest(std::string_view spec_json);
+
+struct NewRun {
+  std::string name, ns;
+  std::string workflow_name, workflow_uid;
+  std::int64_t number = 0;
+  Trigger trigger;
+  std::string plan_json;
+  std::string plan_digest;
+  bool finalizer = false;
+};
+// Body for POST.
+std::string EncodeNewRun(const NewRun& run);
+
+}  // namespace certflow::api

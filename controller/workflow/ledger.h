@@ -1,0 +1,60 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+#include "controller/api/run.h"
+#include "controller/base/error.h"
+
+namespace certflow::workflow {
+
+// The words of the design, as status shows them.
+inline constexpr std::string_view kStepChecks = "Checks";
+inline constexpr std::string_view kStepRenewalConfirmation = "Renewal-Confirmation";
+inline constexpr std::string_view kStepRenewal = "Renewal";
+inline constexpr std::string_view kStepDeploymentConfirmation = "Deployment-Confirmation";
+inline constexpr std::string_view kStepDeployment = "Deployment";
+inline constexpr std::string_view kStepValidation = "Validation";
+inline constexpr std::string_view kStepComplete = "Complete";
+inline constexpr std::string_view kStepRollbackConfirmation = "Rollback-Confirmation";
+inline constexpr std::string_view kStepRollback = "Rollback";
+inline constexpr std::string_view kStepRollbackValidation = "Rollback-Validation";
+
+// Memo keys of a Deployment entry.
+inline constexpr const char* kMemoTouched = "touched";    // "true": something live may be changed
+inline constexpr const char* kMemoPrevious = "previous";  // the version before, empty: nothing stood
+
+// Every step of the plan in its order. What the plan does not need is there too, skipped, with the
+// reason.
+std::vector<api::LedgerEntry> MakeLedger(const api::Plan& plan);
+
+struct Proceed {
+  std::size_t entry;
+};
+struct Finish {
+  api::RunState state;
+  std::string reason, message;
+};
+using Next = std::variant<Proceed, Finish>;
+
+// The entry to work on, or how the run ends. After a failure appends what the rollback policy calls
+// for (its only change to `status`). Pure.
+Next NextStep(const api::Plan& plan, api::RunStatus& status);
+
+// True once a live change may have been made: from then on the plan is carried out or taken back.
+bool HasTouchedLive(const api::RunStatus& status);
+// Targets that were touched and not put back, last one first.
+std::vector<const api::LedgerEntry*> TouchedTargets(const api::RunStatus& status);
+const api::PlannedTarget* TargetOf(const api::Plan& plan, const api::LedgerEntry& entry);
+int WaveOf(const api::LedgerEntry& entry);
+
+// Books a failed attempt: counts it, and either sets when to try again or fails the entry. The limit
+// follows from the step, and for a deployment from the plan's retryLimit.
+void BookFailure(const api::Plan& plan, api::LedgerEntry& entry, const Error& error, WallTime now,
+                 std::uint64_t random);
+
+}  // namespace certflow::workflow
