@@ -6,9 +6,10 @@
 # standard input closes, or when one of its programs ends by itself (then with exit code 1). Messages go to standard error.
 #
 #   set -euo pipefail
+#   # shellcheck source-path=SCRIPTDIR source=lib.sh
 #   source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 #   peer_init "$1"                     # sets $dir (absolute) and the traps
-#   free_port port                     # sets $port
+#   port=; free_port port                   # sets $port
 #   make_ca; make_certificate server localhost DNS:localhost IP:127.0.0.1
 #   start server some-program --port "$port"       # output goes to $dir/server.log
 #   wait_for 10 "the server" answers "$port"
