@@ -115,10 +115,9 @@ show_logs() { tail -n 20 "$dir"/*.log >&2 2>/dev/null || true; }
 # answers PORT: somebody accepts connections on it.
 answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# make_ca [NAME]: a throw-away CA, $dir/NAME.pem and $dir/NAME-key.pem; NAME is `ca` unless given.
+# make_ca: a throw-away CA, $dir/ca.pem and $dir/ca-key.pem.
 make_ca() {
-  local name=${1:-ca}
-  new_certificate "$name" "certflow test $name" -addext basicConstraints=critical,CA:TRUE \
+  new_certificate ca "certflow test CA" -addext basicConstraints=critical,CA:TRUE \
     -addext keyUsage=critical,keyCertSign,cRLSign -addext subjectKeyIdentifier=hash
 }
 
