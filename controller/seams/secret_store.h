@@ -21,6 +21,8 @@ struct SecretObject {
   std::map<std::string, std::string> annotations;
   std::string owner_api_version, owner_kind, owner_name, owner_uid;  // controller reference, or empty
   std::map<std::string, SecretBytes> data;
+  // What a store read beside all this (finalizers, further owners) and puts back; opaque.
+  std::string rest;
 };
 
 // Named Secrets, never a list. Labels: kManagedLabel marks what certflow wrote, kAllowLabel what an

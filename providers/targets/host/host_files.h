@@ -1,0 +1,68 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/base/context.h"
+#include "controller/base/result.h"
+#include "controller/net/shell.h"
+#include "controller/seams/target.h"
+#include "providers/targets/host/host_settings.h"
+
+namespace certflow::providers::host {
+
+// How the server that uses the files is asked. Shell text of quoted words.
+struct ServerCommands {
+  std::string name;    // for messages: "nginx"
+  std::string test;    // fails and says why when the configuration is not good
+  std::string reload;  // fails when the running server could not be told
+  // The line of the test's output that a person needs.
+  std::string (*first_error)(std::string_view output) = nullptr;
+};
+
+// Versions of one pair of files on a host, and the atomic switch between them: what every server
+// that reads PEM files has in common (scripts and folder layout: host_scripts.h). One command a
+// call. Not thread-safe, as the shell is not.
+//
+// Errors beyond the shell's own: kInvalid (paths, names, a pair that does not fit), kNotFound
+// ("VersionMissing", "DirectoryMissing"), kForbidden ("FolderOwnedByOther", "FileOwnedByOther",
+// "DirectoryNotWritable", "SudoRefused"), kRefused ("ConfigBroken": before a switch,
+// "ConfigTestFailed", "ReloadFailed": switched back), kUnknownOutcome.
+class HostFiles {
+ public:
+  HostFiles(net::Shell& shell, ServerCommands server, std::string host, bool sudo);
+
+  Result<seams::TargetState> Observe(const Context& ctx, const seams::Binding& at);
+  Result<void> Stage(const Context& ctx, const seams::Binding& at, const seams::Bundle& bundle);
+  Result<void> Activate(const Context& ctx, const seams::Binding& at,
+                        const seams::StagedRef& which);
+  Result<void> Deactivate(const Context& ctx, const seams::Binding& at);
+  Result<void> Prune(const Context& ctx, const seams::Binding& at, const seams::KeepList& keep);
+
+ private:
+  struct Call {
+    std::string_view body;
+    std::vector<std::string> arguments;
+    std::string_view input;
+    bool changes = true;
+  };
+  Result<std::string> Run(const Context& ctx, const seams::Binding& at, const Call& call);
+
+  net::Shell& shell_;
+  ServerCommands server_;
+  std::string host_;
+  bool sudo_;
+};
+
+// `sh -c SCRIPT certflow ARGUMENTS` as one command line, below sudo where asked for.
+std::string ShellCommand(std::string_view script, const std::vector<std::string>& arguments,
+                         bool sudo);
+
+// What a script said (see host_scripts.h): the explanation after "certflow ok", or the error.
+// `first_error` may be null.
+Result<std::string> ReadAnswer(const net::CommandResult& result, std::string_view what, bool sudo,
+                               std::string (*first_error)(std::string_view));
+
+}  // namespace certflow::providers::host
