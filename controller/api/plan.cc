@@ -33,6 +33,30 @@ std::string BindingSpecOfPlan(std::string_view plan_json) {
   return spec == plan.end() ? std::string() : Text(WithoutStanding(*spec));
 }
 
+std::vector<PlannedTarget> PlanTargets(const WorkflowSpec& spec, std::string_view ns) {
+  std::vector<PlannedTarget> out;
+  Json own = {{"secretName", spec.secret_name}};
+  out.push_back({"0/0-secret", 0, {"", std::string(ns)}, "kubernetes", Text(own)});
+  for (std::size_t wave = 0; wave < spec.waves.size(); ++wave) {
+    std::size_t index = wave == 0 ? 1 : 0;
+    for (const TargetUse& use : spec.waves[wave].targets) {
+      PlannedTarget target;
+      target.wave = static_cast<int>(wave);
+      target.id = std::to_string(wave) + "/" + std::to_string(index++) + "-" + use.target.name;
+      target.target = use.target;
+      target.type = use.type;
+      target.settings = use.settings;
+      if (use.type == "kubernetes") {
+        Json settings = ParseObject(use.settings);
+        if (!settings.contains("secretName")) settings["secretName"] = spec.secret_name;
+        target.settings = Text(settings);
+      }
+      out.push_back(std::move(target));
+    }
+  }
+  return out;
+}
+
 std::string CanonicalPlan(std::string_view spec_json, const Reference& authority,
                           std::string_view authority_type, std::string_view authority_reason,
                           const std::vector<PlannedTarget>& targets) {
@@ -84,14 +108,8 @@ Result<Plan> DecodePlan(std::string_view json, std::string_view ns) {
   plan.authority = ReadReference(authority, ns);
   plan.authority_type = authority.String("type");
   plan.authority_reason = authority.String("reason");
-  fields.Each("targets", [&](const Fields& item) {
-    PlannedTarget target;
-    target.id = item.String("id");
-    target.wave = static_cast<int>(item.Int("wave", 0));
-    target.type = item.String("type");
-    target.target = ReadReference(item, ns);
-    plan.targets.push_back(std::move(target));
-  });
+  // The frozen spec says the rest of each target; the list in the plan is for people.
+  plan.targets = PlanTargets(plan.spec, ns);
   if (fault.has_value()) return *fault;
   return plan;
 }

@@ -136,6 +136,9 @@ void Compact(Run& run);
 Result<Plan> DecodePlan(std::string_view json, std::string_view ns);
 std::string EncodeRunStatus(const Run& run);
 
+// The targets that a spec makes: the workflow's own Secret first, then wave by wave.
+std::vector<PlannedTarget> PlanTargets(const WorkflowSpec& spec, std::string_view ns);
+
 // The plan as canonical JSON (RFC 8785): the workflow's spec as the API server holds it, without
 // what does not bind a run (suspend, historyLimit), and what was resolved.
 std::string CanonicalPlan(std::string_view spec_json, const Reference& authority,

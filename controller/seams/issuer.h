@@ -36,10 +36,12 @@ struct IssuePending {
   Duration poll_after{2'000};
   StepMemo memo;            // to be recorded before the next call
 };
-// The next Advance does something that must not be done twice (a new order): record, then call.
+// The next Advance is needed. With `once` it does something that must not be done twice (a new
+// order): record the memo, then call.
 struct IssueNeedsAction {
   std::string action;  // "NewOrder"
   StepMemo memo;
+  bool once = true;
 };
 using Issuance = std::variant<Issued, IssuePending, IssueNeedsAction>;
 
@@ -48,6 +50,9 @@ using Issuance = std::variant<Issued, IssuePending, IssueNeedsAction>;
 class Issuer {
  public:
   virtual ~Issuer() = default;
+  // True when Advance signs by itself and leaves no trace outside: then the key need not be stored
+  // before it, and calling it twice makes a second certificate and nothing else.
+  virtual bool local() const { return false; }
   // Where the issuance stands; reads only.
   virtual Result<Issuance> Observe(const Context& ctx, const IssueRequest& what,
                                    const StepMemo& memo) = 0;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,9 @@ struct Binding {
 struct TargetState {
   std::string active;
   std::string fingerprint;            // SHA-256 of the certificate that is configured, or empty
+  // What was active before `active`, where the target keeps that by itself in the same step as the
+  // switch ("" inside: nothing stood there). Then a switch needs no intent elsewhere.
+  std::optional<std::string> previous;
   std::vector<std::string> staged;    // versions that Activate can switch to
   bool running = true;                // what is configured is also loaded (reloaded after a switch)
   std::map<std::string, std::string> details;  // evidence: host, file, namespace; no secrets
@@ -46,6 +50,8 @@ struct KeepList {
 class Target {
  public:
   virtual ~Target() = default;
+  // Whether Observe tells `previous`.
+  virtual bool remembers_previous() const { return false; }
   // Reads and changes nothing.
   virtual Result<TargetState> Observe(const Context& ctx, const Binding& at) = 0;
   // Installs the bundle under a name with its version in it; nothing live changes. What stands

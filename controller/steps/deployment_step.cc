@@ -1,0 +1,113 @@
+#include "controller/steps/deployment_step.h"
+
+#include <algorithm>
+
+#include "controller/workflow/ledger.h"
+
+namespace certflow::steps {
+
+namespace {
+
+constexpr const char* kActionStage = "Stage";
+constexpr const char* kActionActivate = "Activate";
+constexpr const char* kMemoStaged = "staged";
+
+// Keeps what an earlier intent recorded: after a crash in the middle the target may already show the
+// new version as active.
+workflow::StepMemo ActivationMemo(workflow::StepMemo memo, const seams::TargetState& state,
+                                  const std::string& version) {
+  if (!memo.contains(workflow::kMemoPrevious)) {
+    memo[workflow::kMemoPrevious] =
+        state.active == version ? state.previous.value_or("") : state.active;
+  }
+  memo[workflow::kMemoTouched] = "true";
+  return memo;
+}
+
+std::string Describe(const seams::TargetState& state) {
+  std::string out;
+  for (const auto& [key, value] : state.details) {
+    out += (out.empty() ? "" : ", ") + key + " " + Sanitize(value, 200);
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string DeploymentStep::Party(const StepScope& scope) const {
+  const api::PlannedTarget* target = workflow::TargetOf(scope.plan, scope.entry);
+  if (target == nullptr) return "";
+  auto resolved = ResolveTarget(scope, *target);
+  return resolved.ok() ? parts_.connector.PartyOf(resolved->provider) : "";
+}
+
+Result<std::unique_ptr<seams::Target>> DeploymentStep::Connect(const Context& ctx,
+                                                               const StepScope& scope,
+                                                               seams::Binding& binding) const {
+  const api::PlannedTarget* target = workflow::TargetOf(scope.plan, scope.entry);
+  if (target == nullptr) {
+    return MakeError(ErrorCode::kInvalid, "TargetNotInPlan",
+                     "the plan has no target " + scope.entry.target);
+  }
+  CF_ASSIGN_OR_RETURN(auto resolved, ResolveTarget(scope, *target));
+  binding = resolved.binding;
+  return parts_.connector.ConnectTarget(ctx, resolved);
+}
+
+Result<workflow::Observation> DeploymentStep::Observe(const Context& ctx, const StepScope& scope) {
+  using workflow::Effect;
+  using workflow::Observation;
+  seams::Binding binding;
+  CF_ASSIGN_OR_RETURN(auto target, Connect(ctx, scope, binding));
+  CF_ASSIGN_OR_RETURN(auto state, target->Observe(ctx, binding));
+  const std::string& version = scope.run.meta.name;
+  const workflow::StepMemo& memo = scope.entry.memo;
+  bool same = scope.run.status.certificate &&
+              state.fingerprint == scope.run.status.certificate->fingerprint;
+  if (state.active == version && state.running && same) {
+    return Observation(
+        workflow::Done{"Deployed", Describe(state), ActivationMemo(memo, state, version)});
+  }
+  bool staged = memo.contains(kMemoStaged) ||
+                std::find(state.staged.begin(), state.staged.end(), version) != state.staged.end();
+  if (!staged) return Observation(workflow::Needed{kActionStage, Effect::kRepeatable, memo});
+  Effect effect = target->remembers_previous() ? Effect::kRepeatable : Effect::kGuarded;
+  return Observation(
+      workflow::Needed{kActionActivate, effect, ActivationMemo(memo, state, version)});
+}
+
+Result<seams::Bundle> DeploymentStep::LoadBundle(const Context& ctx,
+                                                 const StepScope& scope) const {
+  std::string name = VersionSecretName(scope.plan.spec, scope.run.meta.name);
+  CF_ASSIGN_OR_RETURN(auto secret, parts_.secrets.Get(ctx, scope.run.meta.ns, name));
+  seams::Bundle bundle;
+  bundle.version = scope.run.meta.name;
+  for (auto& [key, value] : secret.data) {
+    if (key == "tls.key") bundle.key_pem = std::move(value);
+    if (key == "tls.crt") bundle.chain_pem = value.Reveal();
+    if (key == "ca.crt") bundle.ca_pem = value.Reveal();
+  }
+  if (bundle.key_pem.empty() || bundle.chain_pem.empty()) {
+    return MakeError(ErrorCode::kInvalid, "SecretKeyMissing",
+                     "Secret " + name + " has no tls.key or tls.crt; start a new run with the "
+                     "annotation certflow.dev/renew");
+  }
+  return bundle;
+}
+
+Result<ActResult> DeploymentStep::Act(const Context& ctx, const StepScope& scope,
+                                      const workflow::Needed& needed) {
+  seams::Binding binding;
+  CF_ASSIGN_OR_RETURN(auto target, Connect(ctx, scope, binding));
+  workflow::StepMemo memo = needed.memo;
+  if (needed.action == kActionStage) {
+    CF_ASSIGN_OR_RETURN(auto bundle, LoadBundle(ctx, scope));
+    CF_RETURN_IF_ERROR(target->Stage(ctx, binding, bundle));
+    memo[kMemoStaged] = "true";
+    return ActResult{std::move(memo), std::nullopt, std::nullopt};
+  }
+  CF_RETURN_IF_ERROR(target->Activate(ctx, binding, {scope.run.meta.name, false}));
+  return ActResult{std::move(memo), std::nullopt, std::nullopt};
+}
+
+}  // namespace certflow::steps

@@ -1,0 +1,26 @@
+#pragma once
+
+#include "controller/steps/step.h"
+
+namespace certflow::steps {
+
+// Brings the run's certificate to one target: staged under a name with the run in it, then switched
+// to and loaded. What stood there before is in the memo before the switch, unless the target keeps
+// that in the same step.
+class DeploymentStep : public Step {
+ public:
+  explicit DeploymentStep(const StepParts& parts) : parts_(parts) {}
+  std::string Party(const StepScope& scope) const override;
+  Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
+  Result<ActResult> Act(const Context& ctx, const StepScope& scope,
+                        const workflow::Needed& needed) override;
+
+ private:
+  Result<std::unique_ptr<seams::Target>> Connect(const Context& ctx, const StepScope& scope,
+                                                 seams::Binding& binding) const;
+  Result<seams::Bundle> LoadBundle(const Context& ctx, const StepScope& scope) const;
+
+  StepParts parts_;
+};
+
+}  // namespace certflow::steps

@@ -1,0 +1,228 @@
+#include "controller/steps/renewal_step.h"
+
+#include "controller/pki/certificate.h"
+
+namespace certflow::steps {
+
+namespace {
+
+constexpr const char* kActionBegin = "Begin";      // make a key and store it
+constexpr const char* kActionAdvance = "Advance";  // the authority's next step
+constexpr const char* kActionCleanup = "Cleanup";
+constexpr const char* kMemoCleaned = "cleaned";
+constexpr std::string_view kChallengePrefix = "http01/";
+
+pki::RequestNames NamesOf(const api::WorkflowSpec& spec) {
+  return {spec.common_name, spec.dns_names};
+}
+
+api::CertificateStatus StatusOf(const pki::CertificateInfo& info, std::string_view run) {
+  api::CertificateStatus out;
+  out.serial = info.serial;
+  out.fingerprint = info.fingerprint;
+  out.issuer = info.issuer;
+  out.signature_type = info.signature_type;
+  out.common_name = info.common_name;
+  out.dns_names = info.dns_names;
+  out.not_before = info.not_before;
+  out.not_after = info.not_after;
+  out.version = run;
+  return out;
+}
+
+// The chain answers the plan: it fits the key, covers every name and is valid now.
+Result<pki::CertificateInfo> Judge(const Context& ctx, const api::WorkflowSpec& spec,
+                                   std::string_view chain_pem, const pki::PrivateKey& key) {
+  CF_ASSIGN_OR_RETURN(auto chain, pki::ReadChain(chain_pem));
+  CF_RETURN_IF_ERROR(pki::CheckPair(chain_pem, key));
+  const pki::CertificateInfo& leaf = chain.front();
+  for (const std::string& name : spec.dns_names) {
+    if (!pki::NameCovers(leaf.dns_names, name)) {
+      return MakeError(ErrorCode::kRefused, "CertificateNotAsked",
+                       "the authority's certificate does not cover " + name);
+    }
+  }
+  if (leaf.not_after <= ctx.clock.Now()) {
+    return MakeError(ErrorCode::kRefused, "CertificateNotAsked",
+                     "the authority's certificate ends at " + FormatTime(leaf.not_after));
+  }
+  return leaf;
+}
+
+workflow::Done IssuedDone(const pki::CertificateInfo& leaf) {
+  return {"Issued",
+          "valid until " + FormatTime(leaf.not_after) + ", issued by " +
+              Sanitize(leaf.issuer, 256),
+          {}};
+}
+
+std::vector<api::ServedChallenge> ChallengesIn(const workflow::StepMemo& memo) {
+  std::vector<api::ServedChallenge> out;
+  for (const auto& [key, value] : memo) {
+    if (key.starts_with(kChallengePrefix)) {
+      out.push_back({"", key.substr(kChallengePrefix.size()), value});
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+struct RenewalStep::Stored {
+  seams::SecretObject secret;
+  pki::PrivateKey key;
+  std::string chain_pem;
+};
+
+std::string RenewalStep::Party(const StepScope& scope) const {
+  auto authority = scope.directory.Authority(scope.plan.authority, scope.run.meta.ns);
+  return authority.ok() ? parts_.connector.PartyOf(*authority) : "";
+}
+
+Result<std::optional<RenewalStep::Stored>> RenewalStep::Load(const Context& ctx,
+                                                             const StepScope& scope) {
+  std::string name = VersionSecretName(scope.plan.spec, scope.run.meta.name);
+  auto secret = parts_.secrets.Get(ctx, scope.run.meta.ns, name);
+  if (!secret.ok()) {
+    if (secret.error().code == ErrorCode::kNotFound) return std::optional<Stored>();
+    return secret.error();
+  }
+  auto key = secret->data.find("tls.key");
+  if (key == secret->data.end()) {
+    return MakeError(ErrorCode::kInvalid, "SecretKeyMissing",
+                     "Secret " + name + " has no tls.key; delete it");
+  }
+  CF_ASSIGN_OR_RETURN(auto private_key, pki::PrivateKey::FromPem(key->second.Reveal()));
+  std::string chain;
+  if (auto crt = secret->data.find("tls.crt"); crt != secret->data.end()) {
+    chain = crt->second.Reveal();
+  }
+  return std::optional<Stored>(
+      Stored{std::move(*secret), std::move(private_key), std::move(chain)});
+}
+
+Result<std::unique_ptr<seams::Issuer>> RenewalStep::Connect(const Context& ctx,
+                                                            const StepScope& scope) {
+  CF_ASSIGN_OR_RETURN(auto authority,
+                      scope.directory.Authority(scope.plan.authority, scope.run.meta.ns));
+  std::vector<seams::TargetRef> targets;
+  for (const api::PlannedTarget& target : scope.plan.targets) {
+    // Only those that can be resolved now; a target that cannot is the deployment's matter.
+    if (auto resolved = ResolveTarget(scope, target); resolved.ok()) targets.push_back(*resolved);
+  }
+  return parts_.connector.ConnectIssuer(ctx, authority, targets);
+}
+
+Result<workflow::Observation> RenewalStep::Observe(const Context& ctx, const StepScope& scope) {
+  using workflow::Effect;
+  using workflow::Needed;
+  using workflow::Observation;
+  CF_ASSIGN_OR_RETURN(auto stored, Load(ctx, scope));
+  if (!stored) return Observation(Needed{kActionBegin, Effect::kRepeatable, {}});
+  const workflow::StepMemo& memo = scope.entry.memo;
+  if (!stored->chain_pem.empty()) {
+    CF_ASSIGN_OR_RETURN(auto leaf, Judge(ctx, scope.plan.spec, stored->chain_pem, stored->key));
+    scope.findings.certificate = StatusOf(leaf, scope.run.meta.name);
+    if (!memo.empty() && !memo.contains(kMemoCleaned)) {
+      return Observation(Needed{kActionCleanup, Effect::kRepeatable, memo});
+    }
+    scope.findings.challenges.emplace();
+    return Observation(IssuedDone(leaf));
+  }
+  // With an order under way the next Advance looks for itself.
+  bool known = !memo.empty() && scope.entry.state != api::EntryState::kIntended;
+  if (known) return Observation(Needed{kActionAdvance, Effect::kRepeatable, memo});
+  CF_ASSIGN_OR_RETURN(auto issuer, Connect(ctx, scope));
+  seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), stored->key};
+  CF_ASSIGN_OR_RETURN(auto issuance, issuer->Observe(ctx, what, memo));
+  if (auto* action = std::get_if<seams::IssueNeedsAction>(&issuance)) {
+    return Observation(Needed{action->action,
+                              action->once ? Effect::kOnce : Effect::kRepeatable,
+                              std::move(action->memo)});
+  }
+  if (auto* pending = std::get_if<seams::IssuePending>(&issuance)) {
+    return Observation(Needed{kActionAdvance, Effect::kRepeatable, std::move(pending->memo)});
+  }
+  return Observation(Needed{kActionAdvance, Effect::kRepeatable, memo});
+}
+
+Result<void> RenewalStep::Store(const Context& ctx, const StepScope& scope,
+                                seams::SecretObject secret, const seams::Issued* issued,
+                                SecretBytes key_pem) {
+  secret.ns = scope.run.meta.ns;
+  secret.name = VersionSecretName(scope.plan.spec, scope.run.meta.name);
+  secret.type = "kubernetes.io/tls";
+  secret.labels[std::string(seams::kManagedLabel)] = seams::kManagedValue;
+  secret.annotations["certflow.dev/workflow"] = scope.run.meta.ns + "/" + scope.run.workflow_name;
+  secret.owner_api_version = api::kApiVersion;
+  secret.owner_kind = "CertificateWorkflow";
+  secret.owner_name = scope.run.workflow_name;
+  secret.owner_uid = scope.run.workflow_uid;
+  secret.data["tls.key"] = std::move(key_pem);
+  secret.data["tls.crt"] = SecretBytes(issued == nullptr ? "" : issued->chain_pem);
+  if (issued != nullptr && !issued->ca_pem.empty()) {
+    secret.data["ca.crt"] = SecretBytes(issued->ca_pem);
+  }
+  auto put = parts_.secrets.Put(ctx, secret);
+  if (!put.ok()) return Annotate(put.error(), "store Secret " + secret.name);
+  return {};
+}
+
+Result<ActResult> RenewalStep::Begin(const Context& ctx, const StepScope& scope,
+                                     seams::Issuer& issuer) {
+  CF_ASSIGN_OR_RETURN(auto key, pki::PrivateKey::Generate(scope.plan.spec.key));
+  if (!issuer.local()) {
+    CF_RETURN_IF_ERROR(Store(ctx, scope, {}, nullptr, key.ToPem()));
+    return ActResult{};
+  }
+  seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), key};
+  CF_ASSIGN_OR_RETURN(auto issuance, issuer.Advance(ctx, what, {}));
+  auto* issued = std::get_if<seams::Issued>(&issuance);
+  if (issued == nullptr) {
+    return MakeError(ErrorCode::kInternal, "IssuerNotLocal", "a local authority did not sign");
+  }
+  CF_ASSIGN_OR_RETURN(auto leaf, Judge(ctx, scope.plan.spec, issued->chain_pem, key));
+  CF_RETURN_IF_ERROR(Store(ctx, scope, {}, issued, key.ToPem()));
+  scope.findings.certificate = StatusOf(leaf, scope.run.meta.name);
+  return ActResult{{}, std::nullopt, IssuedDone(leaf)};
+}
+
+Result<ActResult> RenewalStep::Advance(const Context& ctx, const StepScope& scope,
+                                       seams::Issuer& issuer, Stored stored,
+                                       const workflow::Needed& needed) {
+  seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), stored.key};
+  CF_ASSIGN_OR_RETURN(auto issuance, issuer.Advance(ctx, what, needed.memo));
+  if (auto* pending = std::get_if<seams::IssuePending>(&issuance)) {
+    scope.findings.challenges = ChallengesIn(pending->memo);
+    workflow::InProgress wait{pending->waiting_for, pending->poll_after, std::nullopt, {}};
+    return ActResult{std::move(pending->memo), std::move(wait), std::nullopt};
+  }
+  if (auto* action = std::get_if<seams::IssueNeedsAction>(&issuance)) {
+    return ActResult{std::move(action->memo), std::nullopt, std::nullopt};
+  }
+  auto& issued = std::get<seams::Issued>(issuance);
+  CF_ASSIGN_OR_RETURN(auto leaf, Judge(ctx, scope.plan.spec, issued.chain_pem, stored.key));
+  CF_RETURN_IF_ERROR(
+      Store(ctx, scope, std::move(stored.secret), &issued, stored.key.ToPem()));
+  return ActResult{needed.memo, std::nullopt, std::nullopt};
+}
+
+Result<ActResult> RenewalStep::Act(const Context& ctx, const StepScope& scope,
+                                   const workflow::Needed& needed) {
+  CF_ASSIGN_OR_RETURN(auto issuer, Connect(ctx, scope));
+  if (needed.action == kActionBegin) return Begin(ctx, scope, *issuer);
+  CF_ASSIGN_OR_RETURN(auto stored, Load(ctx, scope));
+  if (!stored) {
+    return MakeError(ErrorCode::kConflict, "SecretMissing",
+                     "the run's key vanished from Secret " +
+                         VersionSecretName(scope.plan.spec, scope.run.meta.name));
+  }
+  if (needed.action == kActionCleanup) {
+    seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), stored->key};
+    CF_RETURN_IF_ERROR(issuer->Cleanup(ctx, what, needed.memo));
+    return ActResult{{{kMemoCleaned, "true"}}, std::nullopt, std::nullopt};
+  }
+  return Advance(ctx, scope, *issuer, std::move(*stored), needed);
+}
+
+}  // namespace certflow::steps

@@ -1,0 +1,31 @@
+#pragma once
+
+#include "controller/steps/step.h"
+
+namespace certflow::steps {
+
+// Gets a certificate for a new key. Its end state is the Secret "<secretName>.<run>" with a key and
+// a chain that fit each other and the plan. The key is stored there before the authority is asked
+// (a restart finds it); an authority that signs locally is asked first and both are stored at once.
+class RenewalStep : public Step {
+ public:
+  explicit RenewalStep(const StepParts& parts) : parts_(parts) {}
+  std::string Party(const StepScope& scope) const override;
+  Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
+  Result<ActResult> Act(const Context& ctx, const StepScope& scope,
+                        const workflow::Needed& needed) override;
+
+ private:
+  struct Stored;
+  Result<std::optional<Stored>> Load(const Context& ctx, const StepScope& scope);
+  Result<std::unique_ptr<seams::Issuer>> Connect(const Context& ctx, const StepScope& scope);
+  Result<ActResult> Begin(const Context& ctx, const StepScope& scope, seams::Issuer& issuer);
+  Result<ActResult> Advance(const Context& ctx, const StepScope& scope, seams::Issuer& issuer,
+                            Stored stored, const workflow::Needed& needed);
+  Result<void> Store(const Context& ctx, const StepScope& scope, seams::SecretObject secret,
+                     const seams::Issued* issued, SecretBytes key_pem);
+
+  StepParts parts_;
+};
+
+}  // namespace certflow::steps

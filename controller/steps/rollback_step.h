@@ -1,0 +1,24 @@
+#pragma once
+
+#include "controller/steps/step.h"
+
+namespace certflow::steps {
+
+// Puts one target back to what stood there before this run (the memo of its deployment), or takes
+// the certificate out where nothing stood. Never onto a certificate that has expired: kRefused,
+// "PreviousExpired", and a person decides.
+class RollbackStep : public Step {
+ public:
+  explicit RollbackStep(const StepParts& parts) : parts_(parts) {}
+  std::string Party(const StepScope& scope) const override;
+  Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
+  Result<ActResult> Act(const Context& ctx, const StepScope& scope,
+                        const workflow::Needed& needed) override;
+
+ private:
+  Result<std::unique_ptr<seams::Target>> Connect(const Context& ctx, const StepScope& scope,
+                                                 seams::Binding& binding) const;
+  StepParts parts_;
+};
+
+}  // namespace certflow::steps

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/api/run.h"
+#include "controller/base/context.h"
+#include "controller/base/result.h"
+#include "controller/seams/connector.h"
+#include "controller/seams/secret_store.h"
+#include "controller/workflow/observation.h"
+
+namespace certflow::steps {
+
+// Finds what a plan refers to, with the permission of the referred object (allowedNamespaces).
+// Errors: kNotFound and kForbidden with the remedy; both may change, so they back off.
+class Directory {
+ public:
+  virtual ~Directory() = default;
+  virtual Result<seams::ProviderRef> Authority(const api::Reference& what,
+                                               std::string_view from_ns) const = 0;
+  virtual Result<seams::ProviderRef> Target(const api::Reference& what,
+                                            std::string_view from_ns) const = 0;
+  virtual Result<seams::ProviderRef> Channel(const api::Reference& what,
+                                             std::string_view from_ns) const = 0;
+  // Whether the authority's Ready condition holds, with its message when not.
+  virtual Result<void> AuthorityReady(const api::Reference& what) const = 0;
+};
+
+// What a step found out about the run as a whole; merged into its status with the entry.
+struct Findings {
+  std::vector<api::CheckRecord> checks;
+  std::vector<api::Evidence> evidence;
+  std::optional<api::CertificateStatus> certificate;
+  std::optional<std::vector<api::ServedChallenge>> challenges;
+};
+
+struct StepScope {
+  const api::Run& run;
+  const api::Plan& plan;
+  const api::LedgerEntry& entry;
+  const Directory& directory;
+  Findings& findings;
+};
+
+struct ActResult {
+  workflow::StepMemo memo;  // the entry's new memo
+  // The other side works on: look again later.
+  std::optional<workflow::InProgress> wait;
+  // The answer to the action showed the end state already. Neither: observe again at once.
+  std::optional<workflow::Done> done;
+};
+
+// One kind of step. Observe reads the world and changes nothing; Act takes the one action that
+// Observe found needed, with the intent in the ledger where the effect asks for it. Going back is a
+// step of its own kind (rollback_step.h), under the same contract.
+class Step {
+ public:
+  virtual ~Step() = default;
+  // What must not be crowded, for example "ssh/10.0.0.7:22"; empty means nothing.
+  virtual std::string Party(const StepScope& scope) const = 0;
+  virtual Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) = 0;
+  virtual Result<ActResult> Act(const Context& ctx, const StepScope& scope,
+                                const workflow::Needed& needed) = 0;
+};
+
+struct StepParts {
+  seams::Connector& connector;
+  seams::SecretStore& secrets;
+};
+
+// The step for a ledger entry's word ("Renewal"); never null for the words of workflow/ledger.h.
+class StepSet {
+ public:
+  explicit StepSet(const StepParts& parts);
+  ~StepSet();
+  Step* Find(std::string_view word) const;
+
+ private:
+  std::vector<std::pair<std::string_view, std::unique_ptr<Step>>> steps_;
+};
+
+// Where a run's key and certificate are kept: a Secret beside the workflow's own.
+std::string VersionSecretName(const api::WorkflowSpec& spec, std::string_view run);
+// The binding of a planned target, and with it the provider.
+Result<seams::TargetRef> ResolveTarget(const StepScope& scope, const api::PlannedTarget& target);
+
+}  // namespace certflow::steps

@@ -1,0 +1,134 @@
+#include "controller/steps/validation_step.h"
+
+#include <algorithm>
+
+#include "controller/net/address.h"
+#include "controller/workflow/ledger.h"
+
+namespace certflow::steps {
+
+namespace {
+
+constexpr Duration kProbeTimeout{10'000};
+constexpr Duration kFirstPoll{1'000};
+constexpr Duration kLongestPoll{10'000};
+
+// The name to ask for: what the workflow says, the endpoint's own name, or the certificate's first;
+// for a wildcard a name that it covers.
+std::string ServerName(const api::WorkflowSpec& spec, const std::string& host) {
+  if (!spec.server_name.empty()) return spec.server_name;
+  if (!net::IsIpAddress(host)) return host;
+  std::string name = spec.dns_names.front();
+  for (const std::string& candidate : spec.dns_names) {
+    if (!candidate.starts_with("*.")) {
+      name = candidate;
+      break;
+    }
+  }
+  return name.starts_with("*.") ? "certflow-probe" + name.substr(1) : name;
+}
+
+bool IsLastWave(const StepScope& scope) {
+  int wave = workflow::WaveOf(scope.entry);
+  return std::all_of(scope.plan.targets.begin(), scope.plan.targets.end(),
+                     [&](const auto& target) { return target.wave <= wave; });
+}
+
+api::Evidence Judge(const seams::Served& served, const std::vector<std::string>& accepted) {
+  api::Evidence evidence;
+  evidence.address = served.address;
+  evidence.fingerprint = served.fingerprint;
+  evidence.issuer = Sanitize(served.issuer, 256);
+  evidence.tls_version = served.tls_version;
+  evidence.not_after = served.not_after;
+  bool expected = std::find(accepted.begin(), accepted.end(), served.fingerprint) != accepted.end();
+  if (!expected) {
+    evidence.message = "serves another certificate than " + accepted.front().substr(0, 16);
+  } else if (served.fault) {
+    evidence.message = served.fault->reason + ": " + served.fault->message;
+  } else {
+    evidence.passed = true;
+  }
+  return evidence;
+}
+
+Duration PollAfter(WallTime started, WallTime now) {
+  auto waited = std::chrono::duration_cast<Duration>(now - started);
+  return std::clamp(waited / 2, kFirstPoll, kLongestPoll);
+}
+
+}  // namespace
+
+std::vector<api::Evidence> ValidationStep::ProbeAll(const Context& ctx, const StepScope& scope,
+                                                    const std::string& trust_pem,
+                                                    const std::vector<std::string>& accepted) {
+  std::vector<api::Evidence> out;
+  const api::WorkflowSpec& spec = scope.plan.spec;
+  for (const std::string& endpoint : spec.endpoints) {
+    std::vector<api::Evidence> found;
+    auto where = net::ParseHostPort(endpoint);
+    Result<std::vector<seams::Served>> served =
+        where.ok() ? parts_.connector.validator().Probe(
+                         ctx.WithTimeout(kProbeTimeout),
+                         {endpoint, ServerName(spec, where->host), trust_pem, spec.min_tls})
+                   : Result<std::vector<seams::Served>>(where.error());
+    if (served.ok()) {
+      for (const seams::Served& one : *served) found.push_back(Judge(one, accepted));
+    } else {
+      found.emplace_back();
+      found.back().message = Sanitize(served.error().message, 512);
+    }
+    for (api::Evidence& evidence : found) {
+      evidence.endpoint = endpoint;
+      evidence.wave = workflow::WaveOf(scope.entry);
+      evidence.time = ctx.clock.Now();
+      out.push_back(std::move(evidence));
+    }
+  }
+  return out;
+}
+
+Result<workflow::Observation> ValidationStep::Observe(const Context& ctx, const StepScope& scope) {
+  using workflow::Observation;
+  const api::RunStatus& status = scope.run.status;
+  const auto& wanted = expect_ == Expect::kNew ? status.certificate : status.previous;
+  if (!wanted) {
+    return Observation(workflow::Done{"NothingBefore", "no certificate stood there before", {}});
+  }
+  std::vector<std::string> accepted{wanted->fingerprint};
+  if (expect_ == Expect::kNew && !IsLastWave(scope) && status.previous) {
+    accepted.push_back(status.previous->fingerprint);
+  }
+  std::string trust;
+  if (scope.plan.spec.trust == api::Trust::kAuthority) {
+    CF_ASSIGN_OR_RETURN(auto authority,
+                        scope.directory.Authority(scope.plan.authority, scope.run.meta.ns));
+    CF_ASSIGN_OR_RETURN(trust, parts_.connector.TrustRoots(ctx, authority));
+  }
+  auto evidence = ProbeAll(ctx, scope, trust, accepted);
+  auto failed = std::find_if(evidence.begin(), evidence.end(),
+                             [](const api::Evidence& e) { return !e.passed; });
+  WallTime now = ctx.clock.Now();
+  WallTime started = scope.entry.started_at.value_or(now);
+  WallTime until = started + scope.plan.spec.validation_timeout;
+  if (failed == evidence.end()) {
+    std::string message = std::to_string(evidence.size()) + " addresses serve " +
+                          wanted->fingerprint.substr(0, 16);
+    scope.findings.evidence = std::move(evidence);
+    return Observation(workflow::Done{"Proved", message, {}});
+  }
+  std::string fault = failed->endpoint + (failed->address.empty() ? "" : " " + failed->address) +
+                      ": " + failed->message;
+  if (now >= until) {
+    scope.findings.evidence = std::move(evidence);
+    return MakeError(ErrorCode::kRefused, "ValidationFailed", fault);
+  }
+  return Observation(
+      workflow::InProgress{"proof from outside: " + fault, PollAfter(started, now), until, {}});
+}
+
+Result<ActResult> ValidationStep::Act(const Context&, const StepScope&, const workflow::Needed&) {
+  return MakeError(ErrorCode::kInternal, "NothingToDo", "a validation has no action");
+}
+
+}  // namespace certflow::steps
