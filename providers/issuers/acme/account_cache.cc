@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 namespace {
 
 constexpr std::size_t kMaxNonceLength = 512;
@@ -99,4 +99,4 @@ std::shared_ptr<const net::TlsOptions> AcmeAccountCache::Tls(std::string_view ca
   return tls_;
 }
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -11,7 +11,7 @@
 #include "controller/net/http_client.h"
 #include "providers/issuers/acme/messages.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 
 // What all runs of one authority share: directory, nonces, account URL, TLS options. Thread-safe;
 // no lock is held across a request. Losing it costs a few requests, nothing else. One cache belongs
@@ -58,4 +58,4 @@ class AcmeAccountCache {
   std::shared_ptr<const net::TlsOptions> tls_ CF_GUARDED_BY(mutex_);
 };
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -10,7 +10,7 @@
 #include "providers/issuers/acme/proofs.h"
 #include "providers/issuers/acme/settings.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 namespace {
 
 using seams::Issuance;
@@ -271,4 +271,4 @@ Result<std::string> EnsureAccount(const Context& ctx, net::HttpClient& http,
   return AcmeClient(http, cache, account_key, settings, AccountUse::kRegister).AccountUrl(ctx);
 }
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -11,7 +11,7 @@
 #include "providers/issuers/acme/account_cache.h"
 #include "providers/issuers/acme/solver_choice.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 
 // What the authority brings besides its settings. `http` outlives the issuer.
 struct AcmeParts {
@@ -42,4 +42,4 @@ Result<std::string> EnsureAccount(const Context& ctx, net::HttpClient& http,
                                   AcmeAccountCache& cache, const pki::PrivateKey& account_key,
                                   std::string_view settings_json);
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

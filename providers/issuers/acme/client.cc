@@ -4,7 +4,7 @@
 #include "controller/pki/certificate.h"
 #include "providers/issuers/acme/jws.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 namespace {
 
 constexpr int kMaxNonceTries = 8;
@@ -161,4 +161,4 @@ std::string AcmeClient::KeyAuthorization(std::string_view token) const {
   return std::string(token) + "." + Base64UrlEncode(Sha256(key_.PublicJwk()));
 }
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

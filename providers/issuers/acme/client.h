@@ -9,7 +9,7 @@
 #include "providers/issuers/acme/account_cache.h"
 #include "providers/issuers/acme/messages.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 
 // The media type of certificate downloads (RFC 8555 section 9.1).
 inline constexpr std::string_view kChainType = "application/pem-certificate-chain";
@@ -74,4 +74,4 @@ class AcmeClient {
   AccountUse account_use_;
 };
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -4,7 +4,7 @@
 
 #include "controller/base/base64.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 
 using nlohmann::json;
 
@@ -26,4 +26,4 @@ Result<std::string> SignJws(const pki::PrivateKey& key, const JwsHeader& header,
       .dump();
 }
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -6,7 +6,7 @@
 #include "controller/base/result.h"
 #include "controller/pki/key.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 
 struct JwsHeader {
   std::string_view url;
@@ -18,4 +18,4 @@ struct JwsHeader {
 Result<std::string> SignJws(const pki::PrivateKey& key, const JwsHeader& header,
                             std::string_view payload);
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -5,7 +5,7 @@
 
 #include "controller/base/base64.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 namespace {
 
 constexpr std::string_view kDnsProof = "dns01/";
@@ -99,4 +99,4 @@ Duration PollDelay(const seams::StepMemo& memo, WallTime now, std::optional<Dura
   return std::clamp(std::chrono::floor<Duration>(now - *since) / 2, kFirstPoll, kLastPoll);
 }
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

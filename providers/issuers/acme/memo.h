@@ -21,7 +21,7 @@
 //   dns01/<token>          domain of a published dns-01 proof
 //   http01/<token>         key authorization, to be served by every replica
 //   http01-domain/<token>  its domain
-namespace certflow::acme {
+namespace certflow::providers::acme {
 
 inline constexpr std::string_view kIntent = "intent";
 inline constexpr std::string_view kIntentAt = "intentAt";
@@ -61,4 +61,4 @@ void MarkProgress(seams::StepMemo& memo, WallTime now);
 // and without a counter that would have to be written at every look.
 Duration PollDelay(const seams::StepMemo& memo, WallTime now, std::optional<Duration> retry_after);
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -5,7 +5,7 @@
 
 #include "controller/base/base64.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 namespace {
 
 using nlohmann::json;
@@ -219,4 +219,4 @@ std::string FinalizePayload(std::string_view csr_der) {
   return Dump({{"csr", Base64UrlEncode(csr_der)}});
 }
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -11,7 +11,7 @@
 
 // The resources of RFC 8555 section 7.1, read from the server's JSON. Every reader bounds what it
 // takes and answers kRefused ("AcmeBadAnswer") when the text is not what the RFC says.
-namespace certflow::acme {
+namespace certflow::providers::acme {
 
 inline constexpr std::size_t kMaxNames = 100;
 inline constexpr std::size_t kMaxUrl = 1024;  // below kMaxMemoValue: order URLs live in the memo
@@ -73,4 +73,4 @@ std::string NewAccountPayload(std::string_view email);
 std::string FindAccountPayload();
 std::string FinalizePayload(std::string_view csr_der);
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -4,7 +4,7 @@
 
 #include "controller/pki/certificate.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 namespace {
 
 constexpr int kMaxPages = 500;
@@ -111,4 +111,4 @@ Result<std::optional<std::string>> FindOrder(const Context& ctx, AcmeClient& cli
   return Search(ctx, client, wanted).Run(std::move(urls));
 }
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -5,7 +5,7 @@
 
 #include "providers/issuers/acme/client.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 
 struct SearchFor {
   std::vector<std::string> names;  // sorted
@@ -21,4 +21,4 @@ struct SearchFor {
 Result<std::optional<std::string>> FindOrder(const Context& ctx, AcmeClient& client,
                                              const SearchFor& wanted);
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -4,7 +4,7 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 namespace {
 
 using nlohmann::json;
@@ -169,4 +169,4 @@ Error ResponseError(const net::HttpResponse& response, WallTime now) {
   return ProblemError(problem, response.status, RetryAfter(response, now), Where::kElsewhere);
 }
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -8,7 +8,7 @@
 #include "controller/base/clock.h"
 #include "controller/net/http_client.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 
 // RFC 7807 as ACME uses it (RFC 8555 section 6.7). Everything in it is the server's text: bounded,
 // and sanitized before it reaches an error.
@@ -46,4 +46,4 @@ std::string DescribeProblem(const Problem& problem);
 // when absent or unreadable. A Date header of the same answer is preferred over `now`.
 std::optional<Duration> RetryAfter(const net::HttpResponse& response, WallTime now);
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

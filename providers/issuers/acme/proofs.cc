@@ -4,7 +4,7 @@
 
 #include "controller/base/base64.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 namespace {
 
 constexpr int kMaxTries = 5;  // for challenges that failed and stay pending
@@ -236,4 +236,4 @@ Result<void> Proofs::CleanupOrder(const Context& ctx, const Order& order) {
   return CleanupAll(ctx, memo);
 }
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

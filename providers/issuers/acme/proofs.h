@@ -6,7 +6,7 @@
 #include "providers/issuers/acme/memo.h"
 #include "providers/issuers/acme/solver_choice.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 
 // One call's work on the authorizations of one order.
 class Proofs {
@@ -55,4 +55,4 @@ class Proofs {
   std::optional<Duration> retry_after_;  // the longest that an authorization asked for
 };
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -5,7 +5,7 @@
 
 #include "providers/issuers/acme/problem.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 namespace {
 
 using std::chrono::seconds;
@@ -64,4 +64,4 @@ std::optional<Duration> RetryAfter(const net::HttpResponse& response, WallTime n
   return std::clamp<Duration>(wait, kShortest, kLongest);
 }
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

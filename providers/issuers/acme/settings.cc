@@ -4,7 +4,7 @@
 
 #include "controller/pki/certificate.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 namespace {
 
 using nlohmann::json;
@@ -50,4 +50,4 @@ Result<ServerSettings> ParseSettings(std::string_view text) {
   return settings;
 }
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -1,6 +1,6 @@
 #include "providers/issuers/acme/solver_choice.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 namespace {
 
 // Minus one where the solver is not for this domain.
@@ -69,4 +69,4 @@ seams::ChallengeSolver* SolverFor(const std::vector<AcmeSolver>& solvers,
   return solver;
 }
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme

@@ -8,7 +8,7 @@
 #include "controller/seams/challenge_solver.h"
 #include "providers/issuers/acme/messages.h"
 
-namespace certflow::acme {
+namespace certflow::providers::acme {
 
 // A ready solver and the zones it is for; no zones means every name.
 struct AcmeSolver {
@@ -32,4 +32,4 @@ Result<SolverChoice> ChooseSolver(const std::vector<AcmeSolver>& solvers,
 seams::ChallengeSolver* SolverFor(const std::vector<AcmeSolver>& solvers,
                                   seams::ChallengeType type, std::string_view domain);
 
-}  // namespace certflow::acme
+}  // namespace certflow::providers::acme
