@@ -1,0 +1,44 @@
+#!/usr/bin/env python3
+"""check_headers.py: each header compiles alone. What passed is remembered by the hash of its preprocessed text."""
+import concurrent.futures
+import os
+import subprocess
+import sys
+
+from tracked import ROOT, Seen, compile_flags, report, tracked
+
+
+def flags_for(header, flags):
+    """Those of a source in the same folder, else of a neighbour further up, else of any."""
+    folder = os.path.dirname(header)
+    while True:
+        for path, found in flags.items():
+            if path.startswith(folder + "/" if folder else ""):
+                return found
+        folder = os.path.dirname(folder)
+
+
+def check(header, flags, seen):
+    compiler, options = flags_for(header, flags)
+    command = [compiler, *options, "-x", "c++", "-Wno-pragma-once-outside-header", str(ROOT / header)]
+    text = subprocess.run(command + ["-E", "-P"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    key = seen.key(header, " ".join(command), text.stdout)
+    if text.returncode == 0 and seen.passed(key):
+        return None
+    done = subprocess.run(command + ["-fsyntax-only"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if done.returncode == 0:
+        seen.remember(key)
+        return None
+    return f"{header} does not compile alone:\n{done.stdout}"
+
+
+def main():
+    flags, seen = compile_flags(), Seen("headers")
+    headers = tracked("controller/*.h", "providers/*.h", "tests/*.h")
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        problems = [p for p in pool.map(lambda h: check(h, flags, seen), headers) if p]
+    return report("headers", problems)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
