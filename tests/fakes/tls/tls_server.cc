@@ -70,6 +70,9 @@ ContextPtr MakeContext(const TlsServerOptions& options) {
   }
   // A chain as served, never completed from the machine's roots.
   SSL_CTX_set_mode(context.get(), SSL_MODE_NO_AUTO_CHAIN);
+  if (options.require_client_certificate) {
+    SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, nullptr);
+  }
   LoadChain(context.get(), options);
   return context;
 }

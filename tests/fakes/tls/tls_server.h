@@ -25,6 +25,7 @@ struct TlsServerOptions {
   std::string chain_pem;   // served as it is, leaf first
   SecretBytes key_pem;
   int highest_version = 0;  // TLS1_VERSION, ...; 0: no limit
+  bool require_client_certificate = false;
 };
 
 // A TLS server on loopback with one thread. Ends when destroyed, hanging connections included.
