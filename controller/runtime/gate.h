@@ -24,7 +24,8 @@ class GateKeeper {
   enum class Access { kRead, kAct };
   enum class Refusal { kFull, kOpen };
 
-  // Leave() or destruction frees the place. `healthy` false counts towards the breaker.
+  // Leave() or destruction frees the place. `healthy` false counts towards the breaker; destruction
+  // alone says nothing about health. A pass may outlive the keeper, not its clock and metrics.
   class Pass {
    public:
     Pass(Pass&&) noexcept;
