@@ -55,7 +55,10 @@ std::string Transfer::CurlMessage(CURLcode code) const {
 
 Result<void> Transfer::Conclude(const Ending& ending) const {
   if (ending.cause != Ending::Cause::kFinished) return ConcludeTakenOff(ending.cause);
-  if (ending.code == CURLE_OK || sink_ended_) return {};
+  if (sink_ended_) return {};
+  // libcurl takes a connection that ends between two header lines for a whole answer.
+  if (ending.code == CURLE_OK && !headers_complete_) return ConcludeFailure(CURLE_PARTIAL_FILE);
+  if (ending.code == CURLE_OK) return {};
   return ConcludeFailure(ending.code);
 }
 
