@@ -1,5 +1,3 @@
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include <cctype>
@@ -7,6 +5,7 @@
 #include "controller/net/address.h"
 #include "controller/net/curl_transfer.h"
 #include "controller/net/socket_address.h"
+#include "controller/net/tcp_connect.h"
 
 namespace certflow::net {
 namespace {
@@ -101,14 +100,7 @@ curl_socket_t Transfer::OnOpenSocket(void* self, curlsocktype, curl_sockaddr* ad
 }
 
 int Transfer::OnSocketOpened(void*, curl_socket_t fd, curlsocktype) noexcept {
-  const int on = 1;
-  const int idle = 30;
-  const int interval = 10;
-  const int tries = 3;
-  ::setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof idle);
-  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &interval, sizeof interval);
-  ::setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &tries, sizeof tries);
+  EnableKeepalive(fd);
   return CURL_SOCKOPT_OK;
 }
 
