@@ -150,6 +150,13 @@ Result<Issuance> AcmeIssuer::Observe(const Context& ctx, const IssueRequest& wha
 
 Result<Issuance> AcmeIssuer::CreateOrder(const Context& ctx, AcmeClient& client,
                                          const IssueRequest& what, StepMemo memo) {
+  // After a lost order the caller goes on without Observe, so the look for an order that was made
+  // and not noted is due here.
+  if (MemoNumber(memo, kOrders) > 1) {
+    CF_ASSIGN_OR_RETURN(Issuance found, ObserveIntent(ctx, client, what, memo));
+    auto* action = std::get_if<IssueNeedsAction>(&found);
+    if (action == nullptr || !action->once) return found;
+  }
   // Best effort: what is left stays in the memo for the last clean-up.
   if (const Result<void> left = Proofs(client, parts_.solvers).CleanupAll(ctx, memo); !left.ok()) {
     ctx.log.Warning("proofs of a lost order are left", {{"error", left.error().message}});
