@@ -20,16 +20,21 @@ def flags_for(header, flags):
 
 def check(header, flags, seen):
     compiler, options = flags_for(header, flags)
-    command = [compiler, *options, "-x", "c++", "-Wno-pragma-once-outside-header", str(ROOT / header)]
-    text = subprocess.run(command + ["-E", "-P"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    command = [compiler, *options, f"-I{ROOT}", "-x", "c++", "-"]
+    including = f'#include "{header}"\n'.encode()
+
+    def run(*more):
+        return subprocess.run([*command, *more], input=including, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    text = run("-E", "-P")
     key = seen.key(header, " ".join(command), text.stdout)
     if text.returncode == 0 and seen.passed(key):
         return None
-    done = subprocess.run(command + ["-fsyntax-only"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    done = run("-fsyntax-only")
     if done.returncode == 0:
         seen.remember(key)
         return None
-    return f"{header} does not compile alone:\n{done.stdout}"
+    return f"{header} does not compile alone:\n{done.stderr.decode(errors='replace')}"
 
 
 def main():

@@ -24,7 +24,7 @@ def check(source, flags, seen, config):
     if text.returncode == 0 and seen.passed(key):
         return None
     done = subprocess.run(["clang-tidy-19", "--quiet", f"--config-file={ROOT}/.clang-tidy", str(ROOT / source), "--",
-                           *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+                           *options, "-Wthread-safety"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     if done.returncode == 0:
         seen.remember(key)
         return None
