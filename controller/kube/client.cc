@@ -166,16 +166,20 @@ class RestClient : public Client {
   // The answer to a Secret's write is asked for without its data.
   Result<Document> CreateSecretBody(const Context& ctx, const Resource& resource,
                                     std::string_view ns, SecretBytes body) override {
-    CF_ASSIGN_OR_RETURN(Call call, MakeCreate(resource, ns, false, kMetadataOnly));
+    CF_ASSIGN_OR_RETURN(
+        Call call, MakeCreate(resource, ns, false, IsSecret(resource) ? kMetadataOnly : kJson));
     call.request.secret_body = std::move(body);
+    call.wipe_answer = true;
     return DoDocument(ctx, call);
   }
 
   Result<Document> ReplaceSecretBody(const Context& ctx, const Resource& resource,
                                      const ObjectKey& key, SecretBytes body) override {
     CF_ASSIGN_OR_RETURN(std::string path, ObjectPath(resource, key));
-    Call call = MakeWrite("update", "PUT", path, WriteQuery(kManager, false), kJson, kMetadataOnly);
+    Call call = MakeWrite("update", "PUT", path, WriteQuery(kManager, false), kJson,
+                          IsSecret(resource) ? kMetadataOnly : kJson);
     call.request.secret_body = std::move(body);
+    call.wipe_answer = true;
     call.what = [&] { return "replace " + resource.plural + " " + key.ToString(); };
     return DoDocument(ctx, call);
   }
