@@ -307,11 +307,43 @@ Result<Run> DecodeRun(const kube::Document& document) {
   return run;
 }
 
+DecisionKind DecisionKindOf(std::string_view annotation) {
+  auto is = [&](std::string_view name) {
+    return annotation.starts_with(name) &&
+           (annotation.size() == name.size() || annotation[name.size()] == '.');
+  };
+  if (is(kApproveAnnotation)) return DecisionKind::kApprove;
+  return is(kRejectAnnotation) ? DecisionKind::kReject : DecisionKind::kNone;
+}
+
+std::string DecisionSource(std::string_view text, bool on_workflow) {
+  return (on_workflow ? "workflow: " : "") + Sanitize(text, 512);
+}
+
+bool IsDecisionRecorded(const RunStatus& status, std::string_view source) {
+  auto same = [&](const auto& item) { return item.source == source; };
+  return std::any_of(status.approvals.begin(), status.approvals.end(), same) ||
+         std::any_of(status.refusals.begin(), status.refusals.end(), same);
+}
+
+namespace {
+
+bool OwesSomething(const Run& run) {
+  if (run.meta.has_run_finalizer) return true;
+  for (const auto& [key, value] : run.meta.annotations) {
+    if (DecisionKindOf(key) != DecisionKind::kNone &&
+        !IsDecisionRecorded(run.status, DecisionSource(value, false))) {
+      return true;
+    }
+  }
+  return std::any_of(run.status.outbox.begin(), run.status.outbox.end(),
+                     [](const auto& e) { return e.state == OutboxState::kPending; });
+}
+
+}  // namespace
+
 void Compact(Run& run) {
-  if (!IsTerminal(run.status.state)) return;
-  bool owes = std::any_of(run.status.outbox.begin(), run.status.outbox.end(),
-                          [](const auto& e) { return e.state == OutboxState::kPending; });
-  if (owes || run.meta.has_run_finalizer) return;
+  if (!IsTerminal(run.status.state) || OwesSomething(run)) return;
   RunStatus head;
   head.state = run.status.state;
   head.reason = std::move(run.status.reason);
@@ -321,7 +353,6 @@ void Compact(Run& run) {
   run.status = std::move(head);
   run.plan_json = {};
   run.meta.annotations.clear();
-  run.trigger.payload = {};
 }
 
 std::string EncodeRunStatus(const Run& run) {

@@ -130,9 +130,16 @@ struct Run {
   std::string DisplayName() const;
 };
 
-// A run that has ended and owes no notification keeps only its head in memory (Compact).
 Result<Run> DecodeRun(const kube::Document& document);
+// A run that has ended and owes nothing (no notification, no finalizer, no answer to a decision)
+// keeps only its head in memory.
 void Compact(Run& run);
+// Whether an annotation holds a decision: approve, reject, or one of them with a suffix.
+enum class DecisionKind { kNone, kApprove, kReject };
+DecisionKind DecisionKindOf(std::string_view annotation);
+// How status names a decision that was taken in: its text, and that it stood on the workflow.
+std::string DecisionSource(std::string_view text, bool on_workflow);
+bool IsDecisionRecorded(const RunStatus& status, std::string_view source);
 Result<Plan> DecodePlan(std::string_view json, std::string_view ns);
 std::string EncodeRunStatus(const Run& run);
 

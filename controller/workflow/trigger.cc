@@ -52,12 +52,15 @@ std::variant<api::TriggerReason, std::optional<WallTime>> Due(const TriggerInput
   return std::optional<WallTime>(at);
 }
 
+// How a request is kept in the run and, once handled, in the workflow's status.
+std::string RequestPayload(std::string_view annotation) { return Sanitize(annotation, 256); }
+
 TriggerVerdict StartRequested(const TriggerInput& input) {
   api::Trigger trigger;
   trigger.reason = api::TriggerReason::kRequested;
   trigger.urgency = UrgencyOf(input);
   if (input.identities_proved) trigger.requested_by = RequesterOf(input.renew_annotation);
-  trigger.payload = Sanitize(input.renew_annotation, 256);
+  trigger.payload = RequestPayload(input.renew_annotation);
   return Start{std::move(trigger)};
 }
 
@@ -88,7 +91,7 @@ std::string RequesterOf(std::string_view renew_annotation) {
 TriggerVerdict Decide(const TriggerInput& input) {
   if (input.spec.suspend) return Idle{};
   bool asked = !input.renew_annotation.empty() &&
-               input.renew_annotation != input.status.handled_renewal;
+               RequestPayload(input.renew_annotation) != input.status.handled_renewal;
   if (asked) return StartRequested(input);
   if (!input.spec.renew_automatically) return Idle{};
   auto due = Due(input);

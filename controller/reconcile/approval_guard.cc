@@ -1,0 +1,130 @@
+#include "controller/reconcile/approval_guard.h"
+
+#include <nlohmann/json.hpp>
+
+#include "controller/api/run.h"
+#include "controller/kube/document_json.h"
+
+namespace certflow::reconcile {
+
+namespace {
+
+using Json = nlohmann::json;
+
+const kube::Resource& PolicyResource() {
+  static const kube::Resource resource = {"admissionregistration.k8s.io", "v1",
+                                          "validatingadmissionpolicies",
+                                          "ValidatingAdmissionPolicy", false};
+  return resource;
+}
+const kube::Resource& BindingResource() {
+  static const kube::Resource resource = {"admissionregistration.k8s.io", "v1",
+                                          "validatingadmissionpolicybindings",
+                                          "ValidatingAdmissionPolicyBinding", false};
+  return resource;
+}
+
+// The last time somebody changed the object (not its status), by the server's clock.
+std::optional<WallTime> LastChange(const Json& object) {
+  std::optional<WallTime> last;
+  auto take = [&](const Json& holder, const char* key) {
+    auto it = holder.find(key);
+    if (it == holder.end() || !it->is_string()) return;
+    auto time = ParseTime(it->get<std::string>());
+    if (time.ok() && (!last || *time > *last)) last = *time;
+  };
+  auto metadata = object.find("metadata");
+  if (metadata == object.end()) return last;
+  take(*metadata, "creationTimestamp");
+  auto managed = metadata->find("managedFields");
+  if (managed == metadata->end() || !managed->is_array()) return last;
+  for (const Json& entry : *managed) {
+    if (entry.value("subresource", "") != "status") take(entry, "time");
+  }
+  return last;
+}
+
+Error Unproved(const char* reason, const std::string& what) {
+  return MakeError(ErrorCode::kRefused, reason,
+                   what + "; approvals do not count until manifests/install is applied again");
+}
+
+}  // namespace
+
+ApprovalGuard::ApprovalGuard(kube::Client& client, std::string policy_json,
+                             std::string binding_json)
+    : client_(client), policy_(std::move(policy_json)), binding_(std::move(binding_json)) {}
+
+Result<WallTime> ApprovalGuard::Compare(const Context& ctx, const kube::Resource& resource,
+                                        const std::string& shipped_text) {
+  Json shipped = Json::parse(shipped_text, nullptr, false);
+  std::string name = shipped["metadata"]["name"].get<std::string>();
+  std::string what = resource.kind + " " + name;
+  auto live = client_.Get(ctx, resource, {"", name});
+  if (!live.ok()) {
+    if (live.error().code == ErrorCode::kNotFound) {
+      return Unproved("PolicyMissing", what + " is not installed");
+    }
+    return live.error();
+  }
+  const Json& object = kube::Json(*live);
+  if (object.value("spec", Json()) != shipped["spec"]) {
+    return Unproved("PolicyEdited", what + " is not as it was shipped");
+  }
+  auto changed = LastChange(object);
+  if (!changed) return Unproved("PolicyEdited", what + " does not say when it was changed");
+  return *changed;
+}
+
+// A run that is born with a decision in somebody else's name is what the policy must refuse.
+Result<void> ApprovalGuard::ProbeRefusal(const Context& ctx) {
+  api::NewRun probe;
+  probe.name = "st-0000000000";
+  probe.ns = "default";
+  probe.workflow_name = "certflow-policy-probe";
+  probe.workflow_uid = "00000000-0000-0000-0000-000000000000";
+  probe.plan_json = api::CanonicalPlan(
+      R"({"certificate":{"dnsNames":["probe.invalid"],"secretName":"probe"},)"
+      R"("authorities":[{"name":"probe"}]})",
+      {"probe", "default"}, "ca", "probe", {});
+  probe.plan_digest = api::DigestOf(probe.plan_json);
+  Json body = Json::parse(api::EncodeNewRun(probe));
+  body["metadata"]["annotations"] = {
+      {api::kApproveAnnotation, "renewal by certflow-policy-probe-nobody"}};
+  auto made = client_.Create(ctx, api::RunResource(), probe.ns, body.dump(), true);
+  if (made.ok()) {
+    return Unproved("PolicyNotEnforced", "the API server let a forged name pass");
+  }
+  const Error& error = made.error();
+  bool denied = (error.code == ErrorCode::kForbidden || error.code == ErrorCode::kInvalid) &&
+                error.message.find("ValidatingAdmissionPolicy") != std::string::npos;
+  if (denied) return {};
+  if (error.code == ErrorCode::kForbidden) {
+    return Unproved("PolicyNotEnforced", "the policy could not be probed: " + error.message);
+  }
+  return error;
+}
+
+Result<WallTime> ApprovalGuard::Look(const Context& ctx) {
+  CF_ASSIGN_OR_RETURN(WallTime policy, Compare(ctx, PolicyResource(), policy_));
+  CF_ASSIGN_OR_RETURN(WallTime binding, Compare(ctx, BindingResource(), binding_));
+  CF_RETURN_IF_ERROR(ProbeRefusal(ctx));
+  return std::max(policy, binding) + kSettle;
+}
+
+Result<WallTime> ApprovalGuard::ProvedSince(const Context& ctx) {
+  {
+    MutexLock lock(mutex_);
+    if (last_ && ctx.clock.Steady() < last_at_ + kFresh) return *last_;
+  }
+  Result<WallTime> found = Look(ctx);
+  bool answered = found.ok() || found.error().code == ErrorCode::kRefused;
+  if (answered) {
+    MutexLock lock(mutex_);
+    last_ = found;
+    last_at_ = ctx.clock.Steady();
+  }
+  return found;
+}
+
+}  // namespace certflow::reconcile

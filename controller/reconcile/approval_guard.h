@@ -1,0 +1,43 @@
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "controller/base/context.h"
+#include "controller/base/mutex.h"
+#include "controller/kube/client.h"
+
+namespace certflow::reconcile {
+
+// An annotation proves who wrote it only while the shipped ValidatingAdmissionPolicy and its binding
+// are in force and unchanged. The guard compares both with what was shipped, and asks the API server
+// to refuse a forged decision (a dry run that must be denied).
+class ApprovalGuard {
+ public:
+  // JSON of the shipped objects; their `spec` is what counts.
+  ApprovalGuard(kube::Client& client, std::string policy_json, std::string binding_json);
+
+  // Since when decisions are proved (the last change of either object and kSettle). Errors:
+  // kRefused "PolicyMissing", "PolicyEdited" or "PolicyNotEnforced" with the remedy: nothing counts;
+  // others: could not be found out, ask again. Answers are kept for kFresh.
+  Result<WallTime> ProvedSince(const Context& ctx);
+
+  static constexpr Duration kFresh{30'000};
+  // A policy takes effect a moment after it is written.
+  static constexpr Duration kSettle{5'000};
+
+ private:
+  Result<WallTime> Look(const Context& ctx);
+  Result<WallTime> Compare(const Context& ctx, const kube::Resource& resource,
+                           const std::string& shipped);
+  Result<void> ProbeRefusal(const Context& ctx);
+
+  kube::Client& client_;
+  const std::string policy_;
+  const std::string binding_;
+  Mutex mutex_;
+  std::optional<Result<WallTime>> last_ CF_GUARDED_BY(mutex_);
+  SteadyTime last_at_ CF_GUARDED_BY(mutex_){};
+};
+
+}  // namespace certflow::reconcile

@@ -1,0 +1,30 @@
+#pragma once
+
+#include "controller/reconcile/world.h"
+#include "controller/steps/step.h"
+
+namespace certflow::reconcile {
+
+// steps::Directory over the informers' stores.
+class StoreDirectory : public steps::Directory {
+ public:
+  explicit StoreDirectory(const World& world) : world_(world) {}
+  Result<seams::ProviderRef> Authority(const api::Reference& what,
+                                       std::string_view from_ns) const override;
+  Result<seams::ProviderRef> Target(const api::Reference& what,
+                                    std::string_view from_ns) const override;
+  Result<seams::ProviderRef> Channel(const api::Reference& what,
+                                     std::string_view from_ns) const override;
+  Result<void> AuthorityReady(const api::Reference& what) const override;
+
+ private:
+  Result<seams::ProviderRef> Find(const runtime::Store<api::ProviderObject>& store,
+                                  std::string_view kind, const api::Reference& what,
+                                  std::string_view from_ns) const;
+  const World& world_;
+};
+
+// An object as its provider sees it.
+seams::ProviderRef AsProviderRef(const api::ProviderObject& object);
+
+}  // namespace certflow::reconcile

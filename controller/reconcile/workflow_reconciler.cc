@@ -1,0 +1,308 @@
+#include "controller/reconcile/workflow_reconciler.h"
+
+#include <algorithm>
+
+#include "controller/workflow/ledger.h"
+#include "controller/workflow/run_id.h"
+
+namespace certflow::reconcile {
+
+namespace {
+
+// A run that ends within this time needs no mention as the active one.
+constexpr Duration kQuietStart{3'000};
+constexpr Duration kLongestIdle{24 * 3600 * 1000};
+
+using Runs = std::vector<std::shared_ptr<const api::Run>>;
+
+const api::Run* ActiveRun(const Runs& runs) {
+  for (const auto& run : runs) {
+    if (!api::IsTerminal(run->status.state) && !run->meta.deleting) return run.get();
+  }
+  return nullptr;
+}
+
+workflow::FailedRuns FailuresOf(const Runs& runs) {
+  workflow::FailedRuns out;
+  for (const auto& run : runs) {
+    if (!api::IsTerminal(run->status.state)) continue;
+    // A run that gave way to a changed spec says nothing about the next one.
+    if (run->status.state == api::RunState::kCancelled) continue;
+    if (run->status.state == api::RunState::kSucceeded) break;
+    if (out.consecutive++ == 0) {
+      out.last_ended = run->status.ended_at.value_or(WallTime{});
+      out.last_reason = run->status.reason;
+    }
+  }
+  return out;
+}
+
+bool LeavesSomethingOutside(const api::WorkflowSpec& spec, const std::string& authority_type) {
+  bool host = std::any_of(spec.waves.begin(), spec.waves.end(), [](const api::Wave& wave) {
+    return std::any_of(wave.targets.begin(), wave.targets.end(),
+                       [](const auto& use) { return use.type != "kubernetes"; });
+  });
+  return host || authority_type != "ca";
+}
+
+kube::EventRegarding Regarding(const api::Workflow& workflow) {
+  return {std::string(api::kApiVersion), "CertificateWorkflow", workflow.meta.ns,
+          workflow.meta.name, workflow.meta.uid};
+}
+
+std::string Get(const api::ObjectMeta& meta, std::string_view annotation) {
+  auto it = meta.annotations.find(std::string(annotation));
+  return it == meta.annotations.end() ? "" : it->second;
+}
+
+// Takes over what runs that ended since the last look have brought.
+void FoldRuns(const Runs& runs, const std::string& wanted_digest, api::WorkflowStatus& status) {
+  for (auto it = runs.rbegin(); it != runs.rend(); ++it) {
+    const api::Run& run = **it;
+    if (run.number <= status.runs || !api::IsTerminal(run.status.state)) continue;
+    status.runs = run.number;
+    status.last_run = api::LastRunStatus{run.meta.name,
+                                         std::string(api::RunStateName(run.status.state)),
+                                         run.status.message, run.status.ended_at};
+    if (run.trigger.reason == api::TriggerReason::kRequested) {
+      status.handled_renewal = run.trigger.payload;
+    }
+    const auto& made = run.status.certificate;
+    if (made && made->version == run.meta.name) {
+      status.issuances.push_back(made->not_before);
+      if (status.issuances.size() > api::kMaxIssuances) {
+        status.issuances.erase(status.issuances.begin());
+      }
+    }
+    bool live = run.status.state == api::RunState::kSucceeded ||
+                run.status.state == api::RunState::kHeld;
+    if (live && made) {
+      status.certificate = made;
+      status.spec_digest = wanted_digest;
+    }
+  }
+}
+
+struct Verdict {
+  std::string phase;
+  std::optional<WallTime> until;
+  bool stalled = false;
+  std::string reason, message;
+};
+
+void SetConditions(const api::Workflow& workflow, const api::Run* active, const Verdict& verdict,
+                   WallTime now, api::WorkflowStatus& status) {
+  using enum api::ConditionStatus;
+  std::int64_t generation = workflow.meta.generation;
+  const auto& certificate = status.certificate;
+  bool good = certificate && certificate->not_after > now;
+  if (good) {
+    api::SetCondition(status.conditions, api::kReady, kTrue, "Issued",
+                      "valid until " + FormatTime(certificate->not_after), generation, now);
+  } else {
+    api::SetCondition(status.conditions, api::kReady, kFalse,
+                      certificate ? "Expired" : "NotIssued",
+                      verdict.stalled       ? verdict.message
+                      : certificate         ? "the certificate expired at " +
+                                                  FormatTime(certificate->not_after)
+                      : active              ? "the first certificate is on its way"
+                                            : "there is no certificate",
+                      generation, now);
+  }
+  if (active != nullptr) {
+    api::SetCondition(status.conditions, api::kReconciling, kTrue, "RunActive",
+                      "run " + active->DisplayName(), generation, now);
+  } else {
+    api::RemoveCondition(status.conditions, api::kReconciling);
+  }
+  if (verdict.stalled) {
+    api::SetCondition(status.conditions, api::kStalled, kTrue, verdict.reason, verdict.message,
+                      generation, now);
+  } else {
+    api::RemoveCondition(status.conditions, api::kStalled);
+  }
+}
+
+void ShowActive(const api::Run* active, api::WorkflowStatus& status) {
+  if (active == nullptr) return status.active_run.reset();
+  status.active_run = api::ActiveRunStatus{active->meta.name, active->status.step,
+                                           active->status.waiting_for, active->status.until};
+}
+
+Duration Until(std::optional<WallTime> until, WallTime now) {
+  if (!until) return kLongestIdle;
+  auto wait = std::chrono::duration_cast<Duration>(*until - now) + Duration{1};
+  return std::clamp(wait, Duration{100}, kLongestIdle);
+}
+
+}  // namespace
+
+Result<void> WorkflowReconciler::WriteIfChanged(const Context& ctx, api::Workflow& workflow,
+                                                const std::string& before) {
+  if (api::EncodeWorkflowStatus(workflow) == before) return {};
+  return writer_.Write(ctx, workflow);
+}
+
+Result<workflow::TriggerVerdict> WorkflowReconciler::DecideNow(const Context& ctx,
+                                                               const api::Workflow& workflow,
+                                                               const api::WorkflowSpec& spec,
+                                                               const Runs& runs) {
+  workflow::TriggerInput input{spec, workflow.status, api::WantedDigest(workflow.spec_json),
+                               Get(workflow.meta, api::kRenewAnnotation),
+                               Get(workflow.meta, api::kChangedByAnnotation), false,
+                               FailuresOf(runs), ctx.clock.Now()};
+  // Names in annotations count only while the API server proves them.
+  bool named = !input.renew_annotation.empty() || !input.changed_by.empty();
+  bool gated = spec.renewal_gate || spec.deployment_gate;
+  if (named && gated) input.identities_proved = guard_.ProvedSince(ctx).ok();
+  return workflow::Decide(input);
+}
+
+Result<void> WorkflowReconciler::StartRun(const Context& ctx, const api::Workflow& workflow,
+                                          const api::WorkflowSpec& spec,
+                                          const api::Trigger& trigger, std::int64_t number) {
+  std::optional<Error> why_not;
+  for (const api::Reference& reference : spec.authorities) {
+    auto authority = directory_.Authority(reference, workflow.meta.ns);
+    auto ready = authority.ok() ? directory_.AuthorityReady(reference)
+                                : Result<void>(authority.error());
+    if (!ready.ok()) {
+      if (!why_not) why_not = ready.error();
+      continue;
+    }
+    api::NewRun run;
+    run.name = workflow::RunName(workflow.meta.uid, number);
+    run.ns = workflow.meta.ns;
+    run.workflow_name = workflow.meta.name;
+    run.workflow_uid = workflow.meta.uid;
+    run.number = number;
+    run.trigger = trigger;
+    std::string reason = why_not ? "the first that is ready; before it: " + why_not->message
+                                 : "the first in order, and ready";
+    run.plan_json = api::CanonicalPlan(workflow.spec_json, reference, authority->type,
+                                       Sanitize(reason, 512),
+                                       api::PlanTargets(spec, workflow.meta.ns));
+    run.plan_digest = api::DigestOf(run.plan_json);
+    run.finalizer = LeavesSomethingOutside(spec, authority->type);
+    auto created = client_.Create(ctx, api::RunResource(), run.ns, api::EncodeNewRun(run));
+    if (!created.ok() && created.error().code != ErrorCode::kAlreadyExists) {
+      return created.error();
+    }
+    ctx.log.Info("run started", {{"run", workflow::DisplayRunName(run.name)},
+                                 {"trigger", api::TriggerReasonName(trigger.reason)}});
+    metrics_.Add("certflow_runs_started_total", "Runs that were started, by trigger.",
+                 {{"trigger", api::TriggerReasonName(trigger.reason)}});
+    return {};
+  }
+  return *why_not;
+}
+
+// Only runs whose result is in the workflow's status already.
+Result<void> WorkflowReconciler::TrimHistory(const Context& ctx, const api::WorkflowSpec& spec,
+                                             const Runs& runs, std::int64_t folded) {
+  int successful = 0;
+  int failed = 0;
+  for (const auto& run : runs) {
+    if (!api::IsTerminal(run->status.state) || run->meta.deleting) continue;
+    if (run->number > folded) continue;
+    bool good = run->status.state == api::RunState::kSucceeded;
+    int& kept = good ? successful : failed;
+    if (kept++ < (good ? spec.keep_successful : spec.keep_failed)) continue;
+    auto deleted = client_.Delete(ctx, api::RunResource(), run->meta.key(),
+                                  {run->meta.uid, "", kube::Propagation::kBackground});
+    if (!deleted.ok() && deleted.error().code != ErrorCode::kNotFound) return deleted.error();
+  }
+  return {};
+}
+
+void WorkflowReconciler::Deleted(const api::Workflow& workflow) {
+  const Runs runs = RunsOf(world_, workflow.meta.uid);
+  const api::Run* active = ActiveRun(runs);
+  events_.Record({Regarding(workflow), active != nullptr, "AutomationStopped", "Delete",
+                  active == nullptr
+                      ? "the workflow was deleted; certificates in use stay as they are"
+                      : "the workflow was deleted while " + active->DisplayName() +
+                            " was under way; what it changed is put back, everything else stays"});
+}
+
+Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::string_view key) {
+  auto stored = world_.workflows.Get(ParseKey(key));
+  if (stored == nullptr || stored->meta.deleting) return runtime::Outcome{};
+  Context wctx = ctx.WithLog({{"workflow", std::string(key)}});
+  api::Workflow workflow = *stored;
+  api::WorkflowStatus& status = workflow.status;
+  const std::string before = api::EncodeWorkflowStatus(workflow);
+  WallTime now = ctx.clock.Now();
+  Runs runs = RunsOf(world_, workflow.meta.uid);
+  const std::string wanted = api::WantedDigest(workflow.spec_json);
+  FoldRuns(runs, wanted, status);
+  status.observed_generation = workflow.meta.generation;
+
+  Verdict verdict;
+  auto spec = api::DecodeWorkflowSpec(workflow.spec_json, workflow.meta.ns);
+  if (!spec.ok()) {
+    verdict = {"Stalled", std::nullopt, true, spec.error().reason, spec.error().message};
+    events_.Record({Regarding(workflow), true, verdict.reason, "Validate", verdict.message});
+    ShowActive(nullptr, status);
+    SetConditions(workflow, nullptr, verdict, now, status);
+    status.phase = verdict.phase;
+    CF_RETURN_IF_ERROR(WriteIfChanged(wctx, workflow, before));
+    return runtime::Outcome{};
+  }
+  if (status.certificate) {
+    const api::CertificateStatus& c = *status.certificate;
+    status.next_renewal = workflow::WhenToRenew(*spec, c.not_before, c.not_after).at;
+  }
+  if (const api::Run* active = ActiveRun(runs)) {
+    // A run that is not waiting for anything is about to end; its end says everything.
+    bool waits = !active->status.waiting_for.empty();
+    auto age = std::chrono::duration_cast<Duration>(now - active->meta.created);
+    if (!waits && age < kQuietStart) return runtime::Outcome{kQuietStart};
+    ShowActive(active, status);
+    verdict.phase = active->status.step.empty() ? "Pending" : active->status.step;
+    SetConditions(workflow, active, verdict, now, status);
+    status.phase = verdict.phase;
+    CF_RETURN_IF_ERROR(WriteIfChanged(wctx, workflow, before));
+    return runtime::Outcome{};
+  }
+  ShowActive(nullptr, status);
+  CF_RETURN_IF_ERROR(TrimHistory(wctx, *spec, runs, stored->status.runs));
+  CF_ASSIGN_OR_RETURN(auto decided, DecideNow(wctx, workflow, *spec, runs));
+  if (auto* start = std::get_if<workflow::Start>(&decided)) {
+    // A run may be there that the cache does not show yet; the name makes it the same one.
+    std::int64_t number = status.runs + 1;
+    if (!runs.empty()) number = std::max(number, runs.front()->number + 1);
+    auto started = StartRun(wctx, workflow, *spec, start->trigger, number);
+    if (started.ok()) return runtime::Outcome{kQuietStart};
+    if (started.error().code == ErrorCode::kConflict) return started.error();
+    verdict = {"Stalled", std::nullopt, true, started.error().reason, started.error().message};
+    SetConditions(workflow, nullptr, verdict, now, status);
+    status.phase = verdict.phase;
+    bool told = api::FindCondition(stored->status.conditions, api::kStalled) != nullptr;
+    if (!told) {
+      events_.Record({Regarding(workflow), true, verdict.reason, "Start", verdict.message});
+    }
+    CF_RETURN_IF_ERROR(WriteIfChanged(wctx, workflow, before));
+    return started.error();
+  }
+  if (auto* halted = std::get_if<workflow::Halted>(&decided)) {
+    verdict = {"Stalled", halted->until, true, halted->reason, halted->message};
+    const api::Condition* old = api::FindCondition(stored->status.conditions, api::kStalled);
+    if (old == nullptr || old->reason != halted->reason) {
+      events_.Record({Regarding(workflow), true, halted->reason, "Start", halted->message});
+    }
+  } else {
+    verdict = {spec->suspend ? "Suspended" : status.certificate ? "Idle" : "Waiting",
+               std::get<workflow::Idle>(decided).until, false, "", ""};
+  }
+  SetConditions(workflow, nullptr, verdict, now, status);
+  status.phase = verdict.phase;
+  CF_RETURN_IF_ERROR(WriteIfChanged(wctx, workflow, before));
+  std::optional<WallTime> look = verdict.until;
+  if (status.certificate && status.certificate->not_after > now) {
+    look = std::min(look.value_or(WallTime::max()), status.certificate->not_after);
+  }
+  return runtime::Outcome{Until(look, now)};
+}
+
+}  // namespace certflow::reconcile
