@@ -9,8 +9,6 @@
 namespace certflow::runtime {
 namespace {
 
-constexpr int kActions = 1;
-constexpr int kReads = 2;
 // While somebody tries a party whose breaker is open, there is no hurry for the others.
 constexpr Duration kRetryWhileTrying{5'000};
 // A party that nobody has asked about for so long is forgotten, open breaker or not.
@@ -42,7 +40,7 @@ struct Party {
 struct GateKeeper::Impl {
   Impl(Clock& its_clock, Metrics& its_metrics) : clock(its_clock), metrics(its_metrics) {}
 
-  std::optional<Denied> Refuse(const Party& party, Access access, SteadyTime now)
+  std::optional<Denied> Refuse(const Party& party, Access access, Limits limits, SteadyTime now)
       CF_REQUIRES(mutex) {
     if (party.open()) {
       if (now < party.open_until) {
@@ -50,7 +48,8 @@ struct GateKeeper::Impl {
       }
       if (party.trying) return Denied{Refusal::kOpen, kRetryWhileTrying};
     }
-    const bool full = access == Access::kAct ? party.acting >= kActions : party.reading >= kReads;
+    const bool full = access == Access::kAct ? party.acting >= limits.actions
+                                             : party.reading >= limits.reads;
     if (full) return Denied{Refusal::kFull, kRetryFull};
     return std::nullopt;
   }
@@ -142,7 +141,7 @@ GateKeeper::GateKeeper(Clock& clock, Metrics& metrics)
 GateKeeper::~GateKeeper() = default;
 
 std::optional<GateKeeper::Pass> GateKeeper::Enter(std::string_view name, Access access,
-                                                  Denied* denied) {
+                                                  Denied* denied, Limits limits) {
   auto state = std::make_unique<Pass::State>();
   if (name.empty()) return Pass(std::move(state));
   const SteadyTime now = impl_->clock.Steady();
@@ -154,7 +153,7 @@ std::optional<GateKeeper::Pass> GateKeeper::Enter(std::string_view name, Access 
   }
   Party& party = found->second;
   party.last_asked = now;
-  if (const std::optional<Denied> refused = impl_->Refuse(party, access, now)) {
+  if (const std::optional<Denied> refused = impl_->Refuse(party, access, limits, now)) {
     impl_->metrics.Add("certflow_gate_denied_total", "Keys sent back from an outside party.",
                        {{"why", refused->why == Refusal::kFull ? "full" : "open"}});
     if (denied != nullptr) *denied = *refused;

@@ -10,7 +10,8 @@
 
 namespace certflow::runtime {
 
-// Who may touch an outside party: by name ("ssh/10.0.0.7:22"), one action and two reads at a time.
+// Who may touch an outside party: by name ("ssh/10.0.0.7:22"), one action and two reads at a time
+// where the caller names no other limits.
 // Nobody waits here: when it is full the key comes back a second later. A party that hangs or cannot
 // be reached `kFailuresToOpen` times in a row opens its breaker: nobody is let in until the pause
 // is over, then one is, to try. Thread-safe; entries that are idle and healthy are forgotten.
@@ -22,6 +23,11 @@ class GateKeeper {
   static constexpr Duration kLongestPause{300'000};
 
   enum class Access { kRead, kAct };
+  // How many may be with a party at once.
+  struct Limits {
+    int actions = 1;
+    int reads = 2;
+  };
   enum class Refusal { kFull, kOpen };
 
   // Leave() or destruction frees the place. `healthy` false counts towards the breaker; destruction
@@ -47,7 +53,10 @@ class GateKeeper {
   GateKeeper(Clock& clock, Metrics& metrics);
   ~GateKeeper();
   // A pass, or why not. An empty name is always let in.
-  std::optional<Pass> Enter(std::string_view name, Access access, Denied* denied);
+  std::optional<Pass> Enter(std::string_view name, Access access, Denied* denied, Limits limits);
+  std::optional<Pass> Enter(std::string_view name, Access access, Denied* denied) {
+    return Enter(name, access, denied, Limits{});
+  }
 
  private:
   struct Impl;

@@ -82,13 +82,16 @@ struct LeaderElector::Impl {
   // False when stopped.
   bool Campaign() {
     while (!stop.stop_requested()) {
-      if (TryOnce(clock.Steady() + CallTimeout()) == Attempt::kHeld) return true;
+      const Attempt attempt = TryOnce(clock.Steady() + CallTimeout());
+      if (attempt == Attempt::kHeld) return true;
       // Candidates that were started together must not stay in step: retry * [1, 2.2).
       const double spread = 1.0 + 1.2 * static_cast<double>(JitterWord() % 1024) / 1024.0;
       const auto pause = std::chrono::duration<double, std::milli>(
           static_cast<double>(options.retry_period.count()) * spread);
-      clock.WaitUntil(clock.Steady() + std::chrono::duration_cast<Duration>(pause),
-                      stop.get_token());
+      SteadyTime next = clock.Steady() + std::chrono::duration_cast<Duration>(pause);
+      // The moment at which a dead leader's lease ends is known: nothing is gained by oversleeping it.
+      if (attempt == Attempt::kOther) next = std::min(next, StaleAt());
+      clock.WaitUntil(next, stop.get_token());
     }
     return false;
   }
@@ -124,7 +127,7 @@ struct LeaderElector::Impl {
     }
     See(*lease);
     const bool mine = observed.holder == options.identity;
-    if (!mine && (leading.load() || (!observed.holder.empty() && !Stale()))) {
+    if (!mine && (leading.load() || (!observed.holder.empty() && clock.Steady() < StaleAt()))) {
       return Attempt::kOther;
     }
     const Result<void> taken = Write(ctx, !mine);
@@ -144,11 +147,11 @@ struct LeaderElector::Impl {
     observed_at = clock.Steady();
   }
 
-  bool Stale() const {
+  SteadyTime StaleAt() const {
     const Duration lasts = observed.duration_seconds > 0
                                ? Duration(std::chrono::seconds(observed.duration_seconds))
                                : options.lease_duration;
-    return clock.Steady() >= observed_at + lasts;
+    return observed_at + lasts;
   }
 
   Record Mine(bool takeover) const {

@@ -186,6 +186,8 @@ TEST_F(LeaderElectorTest, WallClockThatJumpsChangesNothing) {
   EXPECT_FALSE(b_.Elected());
 }
 
+// The aim of a take-over below twenty seconds: at most 2.2 retry periods until the last renewal is
+// seen, and one lease.
 TEST_F(LeaderElectorTest, DeadLeaderIsReplacedWithinTwentySeconds) {
   a_.Start();
   a_.elected_future.wait();
