@@ -62,6 +62,7 @@ std::string What(std::string_view body) {
 // The "name value" lines of kObserve.
 struct Observed {
   std::string certificate, key, fingerprint, live, reloaded;
+  std::optional<std::string> previous;
   std::vector<std::string> versions;
 };
 
@@ -82,6 +83,8 @@ Observed ParseObserved(const std::string& answer) {
       seen.live = std::move(value);
     else if (name == "reloaded")
       seen.reloaded = std::move(value);
+    else if (name == "previous")
+      seen.previous = std::move(value);
     else if (name == "version" && IsName(value))
       seen.versions.push_back(std::move(value));
   }
@@ -95,6 +98,7 @@ seams::TargetState ToState(Observed seen) {
   const bool foreign = seen.certificate == "file" || seen.key == "file";
   if (seen.certificate == "ours" || (seen.key == "ours" && !foreign)) {
     state.active = seen.live;
+    state.previous = seen.previous;
     state.running = seen.certificate == "ours" && seen.key == "ours" && seen.live == seen.reloaded;
   } else if (!state.fingerprint.empty()) {
     state.active = std::string(kOriginal) + state.fingerprint.substr(0, 8);

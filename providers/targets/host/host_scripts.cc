@@ -77,10 +77,11 @@ open_folder() {
   [ -e "$D/owner" ] || put owner "$OWNER"
 }
 
+# put NAME TEXT: replaces a small file of the folder in one step.
 put() {
-  printf '%s\n' "$2" 2>/dev/null >"$D/.tmp-$1" || die WriteFailed "cannot write $D/$1"
-  flush "$D/.tmp-$1"
-  try mv -fT "$D/.tmp-$1" "$D/$1"
+  printf '%s\n' "$2" 2>/dev/null >"$D/.tmp-put" || die WriteFailed "cannot write $D/$1"
+  flush "$D/.tmp-put"
+  try mv -fT "$D/.tmp-put" "$D/$1"
   flush "$D"
 }
 # point TARGET LINK: replaces a link or file in one step.
@@ -179,6 +180,10 @@ activate() {
     why=$(server_test 2>&1) || die ConfigBroken
     why=
   fi
+  # Told only while this version is live, so it can be written before the switch.
+  if [ "$live" != "$1" ]; then
+    if any_linked; then put "$1/previous" "$live"; else put "$1/previous" ""; fi
+  fi
   touched=1
   point "$1" "$D/live"
   link_files
@@ -236,6 +241,10 @@ key $key
 fingerprint $print
 live $(live)
 reloaded $(mark reloaded)$list"
+if [ -e "$D/live/previous" ]; then
+  why="$why
+previous $(mark live/previous)"
+fi
 finish ok
 )sh";
 

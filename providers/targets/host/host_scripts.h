@@ -15,6 +15,7 @@
 //
 // The folder:
 //   <version>/fullchain.pem, <version>/privkey.pem   or <version>/combined.pem; complete by rename
+//   <version>/previous   what was live when the version was switched to; empty for nothing
 //   live       symlink to the version that CERTIFICATE_FILE and KEY_FILE resolve through
 //   reloaded   the version that the server was last told to load
 //   original   the version that stood there before us

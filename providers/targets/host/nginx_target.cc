@@ -41,6 +41,7 @@ class NginxTarget : public seams::Target {
       : shell_(std::move(shell)),
         files_(*shell_, NginxCommands(settings), settings.host, settings.sudo) {}
 
+  bool remembers_previous() const override { return true; }
   Result<seams::TargetState> Observe(const Context& ctx, const Binding& at) override {
     return files_.Observe(ctx, at);
   }

@@ -38,6 +38,10 @@ Result<void> CheckPair(const TlsData& data) {
   return pki::CheckPair(data.certificate.Reveal(), key);
 }
 
+std::string ActiveOf(const SecretObject& live, const TlsData& data) {
+  return IsOurs(live, data) ? Annotation(live, kVersionAnnotation) : data.OriginalName();
+}
+
 bool IsOriginal(std::string_view version) { return version.starts_with("original-"); }
 
 class SecretTarget : public seams::Target {
@@ -45,6 +49,7 @@ class SecretTarget : public seams::Target {
   SecretTarget(seams::SecretStore& store, SecretTargetOptions options)
       : store_(store), options_(std::move(options)) {}
 
+  bool remembers_previous() const override { return true; }
   Result<seams::TargetState> Observe(const Context& ctx, const Binding& at) override;
   Result<void> Stage(const Context& ctx, const Binding& at, const seams::Bundle& bundle) override;
   Result<void> Activate(const Context& ctx, const Binding& at,
@@ -117,8 +122,11 @@ Result<seams::TargetState> SecretTarget::Observe(const Context& ctx, const Bindi
   if (live) {
     const TlsData data = TlsData::Of(*live);
     state.fingerprint = data.Fingerprint();
-    state.active =
-        IsOurs(*live, data) ? Annotation(*live, kVersionAnnotation) : data.OriginalName();
+    state.active = ActiveOf(*live, data);
+    const auto previous = live->annotations.find(std::string(kPreviousAnnotation));
+    if (IsOurs(*live, data) && previous != live->annotations.end()) {
+      state.previous = previous->second;
+    }
     state.staged = ListedVersions(*live);
   }
   for (const std::string& version : staged_versions_) {
@@ -247,10 +255,12 @@ Result<void> SecretTarget::Activate(const Context& ctx, const Binding& at,
   if (!IsOriginal(which.version)) CF_RETURN_IF_ERROR(CheckPair(data));
   CF_ASSIGN_OR_RETURN(std::optional<SecretObject> live, TakeLive(ctx, name));
   std::vector<std::string> versions;
+  std::string previous;
   if (live) {
     CF_RETURN_IF_ERROR(CheckOwner(*live, at));
     const TlsData old = TlsData::Of(*live);
     versions = ListedVersions(*live);
+    previous = ActiveOf(*live, old);
     if (IsOurs(*live, old)) {
       if (Annotation(*live, kVersionAnnotation) == which.version && old.SameAs(data)) return {};
     } else if (!(IsOriginal(which.version) && old.SameAs(data))) {
@@ -264,6 +274,7 @@ Result<void> SecretTarget::Activate(const Context& ctx, const Binding& at,
   AddVersion(versions, which.version);
   WriteVersions(*live, std::move(versions));
   live->annotations[std::string(kWorkflowAnnotation)] = WorkflowOf(at);
+  if (previous != which.version) live->annotations[std::string(kPreviousAnnotation)] = previous;
   live->annotations[std::string(kVersionAnnotation)] = which.version;
   live->annotations[std::string(kFingerprintAnnotation)] = data.Fingerprint();
   data.WriteTo(*live);

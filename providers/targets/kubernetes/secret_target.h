@@ -13,6 +13,8 @@ namespace certflow::providers::kubernetes {
 inline constexpr std::string_view kWorkflowAnnotation = "certflow.dev/workflow";  // "ns/name"
 inline constexpr std::string_view kVersionAnnotation = "certflow.dev/version";
 inline constexpr std::string_view kFingerprintAnnotation = "certflow.dev/fingerprint";
+// What was active before; empty for nothing.
+inline constexpr std::string_view kPreviousAnnotation = "certflow.dev/previous";
 inline constexpr std::string_view kOriginalAnnotation = "certflow.dev/original";
 // Secrets are never listed, so the versions are written down here, oldest first, with spaces
 // between. More than kMaxVersions are forgotten from the front.
