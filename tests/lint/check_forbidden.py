@@ -25,7 +25,6 @@ RULES = [
     (r"\bsleep_for\b|\bsleep_until\b|\busleep\s*\(|\bnanosleep\s*\(", outside("controller/base/clock.cc", "tests/"),
      "wait by the Clock"),
     (r"\bsystem_clock::now\b", outside("controller/base/clock.cc", "tests/"), "ask the Clock"),
-    (r"\bsteady_clock::now\b", outside("controller/base/clock.cc", "tests/"), "ask the Clock"),
     (r"\busing\s+namespace\b", everywhere, "name what is used"),
     (r"\bstd::w?regex\b", everywhere, "std::regex overflows the stack on long input; parse by hand"),
     (r"\b(?:secure_)?getenv\s*\(", outside("controller/app/", "controller/kube/", "tests/"),

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 
-from tracked import ROOT, Seen, compile_flags, report, tracked
+from tracked import ROOT, Seen, compile_flags, tracked
 
 # What g++ knows and clang does not.
 NOT_FOR_CLANG = ("-fmodules-ts", "-fmodule-mapper", "-fdeps-format")
@@ -35,12 +35,16 @@ def main():
     flags, seen = compile_flags(), Seen("tidy")
     config = (ROOT / ".clang-tidy").read_text()
     sources = sys.argv[1:] or tracked("controller/*.cc", "providers/*.cc")
-    unknown = [s for s in sources if s not in flags]
-    problems = [f"{s} is in no target of the build, or the build was configured before it came" for s in unknown]
+    failed = [s for s in sources if s not in flags]
+    for source in failed:
+        print(f"tidy: {source} is in no target of the build, or came after the build was configured", flush=True)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         known = [s for s in sources if s in flags]
-        problems += [p for p in pool.map(lambda s: check(s, flags, seen, config), known) if p]
-    return report("tidy", problems)
+        for problem in pool.map(lambda s: check(s, flags, seen, config), known):
+            if problem:
+                print(f"tidy: {problem}", flush=True)
+                failed.append(problem)
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

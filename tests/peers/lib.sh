@@ -20,7 +20,6 @@ export PATH="$PATH:/usr/sbin:/sbin"  # where Debian keeps the servers; a plain u
 peer=$(basename "$0")
 dir=
 peer_pids=()
-peer_watcher=
 
 say() { echo "$peer: $*" >&2; }
 fail() { say "$*"; exit 1; }
@@ -90,7 +89,6 @@ stop() {
 peer_stop() {
   local pid
   trap '' TERM INT HUP
-  if [[ -n "$peer_watcher" ]]; then kill "$peer_watcher" 2>/dev/null || true; fi
   for pid in "${peer_pids[@]}"; do kill -TERM -- "-$pid" 2>/dev/null || true; done
   for pid in "${peer_pids[@]}"; do stop "$pid"; done
 }
@@ -147,12 +145,14 @@ ready() { echo "ready $*"; }
 
 # serve_until_stopped: returns when standard input closes; fails when one of the programs ends by itself.
 serve_until_stopped() {
-  cat <&0 >/dev/null &
-  peer_watcher=$!
-  wait -n "$peer_watcher" "${peer_pids[@]}" || true
-  if kill -0 "$peer_watcher" 2>/dev/null; then
-    show_logs
-    fail "a program ended by itself"
-  fi
-  peer_watcher=
+  local pid code
+  while true; do
+    for pid in "${peer_pids[@]}"; do
+      kill -0 "$pid" 2>/dev/null || { show_logs; fail "a program ended by itself"; }
+    done
+    code=0
+    IFS= read -r -t 0.5 _ || code=$?
+    # Above 128 the time was up; any other failure is the end of the input.
+    if ((code > 0 && code <= 128)); then return 0; fi
+  done
 }
