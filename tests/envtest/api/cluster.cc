@@ -92,11 +92,12 @@ bool Cluster::WaitForPolicies(bool fill_in) {
   const std::string forged = WorkflowYaml("probe", "{certflow.dev/changed-by: somebody}");
   const auto limit = steady_clock::now() + kPolicyLimit;
   while (steady_clock::now() < limit) {
-    Answer refused = Kubectl({"create", "-n", "team", "--dry-run=server", "-f", "-"}, kAdmin, forged);
-    Answer filled = Kubectl({"create", "-n", "team", "--dry-run=server", "-o",
-                             R"(jsonpath={.metadata.annotations.certflow\.dev/changed-by})", "-f",
-                             "-"},
-                            kAdmin, probe);
+    Answer refused =
+        Kubectl({"create", "-n", "team", "--dry-run=server", "-f", "-"}, kAdmin, forged);
+    Answer filled =
+        Kubectl({"create", "-n", "team", "--dry-run=server", "-o",
+                 R"(jsonpath={.metadata.annotations.certflow\.dev/changed-by})", "-f", "-"},
+                kAdmin, probe);
     if (!refused.ok() && filled.ok() && filled.out == (fill_in ? "admin" : "")) return true;
   }
   return false;

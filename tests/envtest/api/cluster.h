@@ -13,12 +13,12 @@ namespace certflow::envtest {
 
 // Who takes part. Approvers hold certflow-approver in the namespace "team" by a RoleBinding.
 inline constexpr std::string_view kAdmin = "admin";
-inline constexpr std::string_view kDora = "dora@example.com";      // web-team, approver
-inline constexpr std::string_view kEmil = "emil@example.com";      // cab, approver
-inline constexpr std::string_view kGwen = "gwen@example.com";      // web-team, approver and editor
-inline constexpr std::string_view kErin = "erin@example.com";      // editor who may patch runs
+inline constexpr std::string_view kDora = "dora@example.com";  // web-team, approver
+inline constexpr std::string_view kEmil = "emil@example.com";  // cab, approver
+inline constexpr std::string_view kGwen = "gwen@example.com";  // web-team, approver and editor
+inline constexpr std::string_view kErin = "erin@example.com";  // editor who may patch runs
 inline constexpr std::string_view kMallory = "mallory@example.com";  // nothing
-inline constexpr std::string_view kSpaced = "Pat Doe";             // approver
+inline constexpr std::string_view kSpaced = "Pat Doe";               // approver
 inline constexpr std::string_view kController = "system:serviceaccount:certflow-system:certflow";
 
 struct Answer {
@@ -39,15 +39,14 @@ class Cluster {
                  std::string input = "");
   // kubectl create of JSON or YAML in the namespace "team".
   Answer Create(const std::string& object, std::string_view user = kAdmin);
-  Answer Annotate(const std::string& object, const std::string& annotation,
-                  std::string_view user);
+  Answer Annotate(const std::string& object, const std::string& annotation, std::string_view user);
   // The value of an annotation; empty when it is not there.
   std::string Annotation(const std::string& object, const std::string& name);
   std::string Get(const std::string& object, const std::string& jsonpath);
 
   // Objects with names of their own, made by the administrator (by `user`).
-  std::string NewRun();                                        // "workflowrun/st-..."
-  std::string NewWorkflow(std::string_view user = kAdmin);     // "certificateworkflow/wf-..."
+  std::string NewRun();                                     // "workflowrun/st-..."
+  std::string NewWorkflow(std::string_view user = kAdmin);  // "certificateworkflow/wf-..."
 
  private:
   explicit Cluster(std::unique_ptr<controlplane::ControlPlane> plane) : plane_(std::move(plane)) {}

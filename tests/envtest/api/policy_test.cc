@@ -11,16 +11,16 @@ using testing::HasSubstr;
 
 class PolicyTest : public ClusterTest {};
 
-#define EXPECT_REFUSED(answer, text)             \
-  do {                                           \
-    const Answer refused = (answer);             \
-    EXPECT_NE(refused.code, 0) << refused.out;   \
-    EXPECT_THAT(refused.err, HasSubstr(text));   \
+#define EXPECT_REFUSED(answer, text)           \
+  do {                                         \
+    const Answer refused = (answer);           \
+    EXPECT_NE(refused.code, 0) << refused.out; \
+    EXPECT_THAT(refused.err, HasSubstr(text)); \
   } while (false)
 
-#define EXPECT_TAKEN(answer)             \
-  do {                                   \
-    const Answer taken = (answer);       \
+#define EXPECT_TAKEN(answer)              \
+  do {                                    \
+    const Answer taken = (answer);        \
     EXPECT_TRUE(taken.ok()) << taken.err; \
   } while (false)
 
@@ -40,7 +40,8 @@ TEST_F(PolicyTest, R30_ABareDecisionIsFilledInWithNameAndGroups) {
   EXPECT_EQ(cluster().Annotation(run, "certflow.dev/approve"),
             "renewal by dora@example.com in web-team");
   EXPECT_TAKEN(cluster().Annotate(
-      run, "certflow.dev/reject.emil=deployment for " + kDigest + " because asked by phone", kEmil));
+      run, "certflow.dev/reject.emil=deployment for " + kDigest + " because asked by phone",
+      kEmil));
   EXPECT_EQ(cluster().Annotation(run, "certflow.dev/reject.emil"),
             "deployment by emil@example.com in cab for " + kDigest + " because asked by phone");
 }
@@ -49,9 +50,9 @@ TEST_F(PolicyTest, R32_AForeignNameIsRefusedAndNothingIsWritten) {
   const std::string run = cluster().NewRun();
   EXPECT_REFUSED(cluster().Annotate(run, "certflow.dev/approve=renewal by emil@example.com", kDora),
                  "a decision names who writes it: write 'by dora@example.com'");
-  EXPECT_REFUSED(
-      cluster().Annotate(run, "certflow.dev/reject.x=renewal by emil@example.com in web-team", kDora),
-      "nobody decides for somebody else");
+  EXPECT_REFUSED(cluster().Annotate(
+                     run, "certflow.dev/reject.x=renewal by emil@example.com in web-team", kDora),
+                 "nobody decides for somebody else");
   EXPECT_EQ(cluster().Annotation(run, "certflow.dev/approve"), "");
 }
 
@@ -59,18 +60,19 @@ TEST_F(PolicyTest, R32_AReasonCannotPassForTheName) {
   const std::string run = cluster().NewRun();
   EXPECT_REFUSED(
       cluster().Annotate(
-          run, "certflow.dev/approve=renewal by emil@example.com because by dora@example.com", kDora),
+          run, "certflow.dev/approve=renewal by emil@example.com because by dora@example.com",
+          kDora),
       "a decision names who writes it");
 }
 
 TEST_F(PolicyTest, R32_AGroupThatIsNotHeldIsRefused) {
   const std::string run = cluster().NewRun();
   for (const char* groups : {"cab", "web-team,cab", "cab,web-team", "web-tea"}) {
-    EXPECT_REFUSED(cluster().Annotate(run,
-                                      "certflow.dev/approve=renewal by dora@example.com in " +
-                                          std::string(groups),
-                                      kDora),
-                   "a decision claims a group that you are not in");
+    EXPECT_REFUSED(
+        cluster().Annotate(
+            run, "certflow.dev/approve=renewal by dora@example.com in " + std::string(groups),
+            kDora),
+        "a decision claims a group that you are not in");
   }
 }
 
@@ -97,7 +99,8 @@ TEST_F(PolicyTest, R94_AMalformedDecisionIsRefusedWithTheFormToWrite) {
       "renewal by dora@example.com because",
       "renewal by dora@example.com for sha256:123",
       "renewal by dora@example.com because x\ny",
-      "renewal by dora@example.com for " "md5:00 in web-team",
+      "renewal by dora@example.com for "
+      "md5:00 in web-team",
       "st-0123456789 renewal by dora@example.com",
       "purge by dora@example.com",
       " renewal by dora@example.com",
@@ -109,11 +112,11 @@ TEST_F(PolicyTest, R94_AMalformedDecisionIsRefusedWithTheFormToWrite) {
                    "this is not a decision: write certflow.dev/approve='renewal by "
                    "dora@example.com'");
   }
-  EXPECT_REFUSED(cluster().Annotate(run,
-                                    "certflow.dev/approve=renewal by dora@example.com because " +
-                                        std::string(1024, 'x'),
-                                    kDora),
-                 "this is not a decision");
+  EXPECT_REFUSED(
+      cluster().Annotate(
+          run, "certflow.dev/approve=renewal by dora@example.com because " + std::string(1024, 'x'),
+          kDora),
+      "this is not a decision");
 }
 
 TEST_F(PolicyTest, R32_AUserWhoseNameDoesNotFitIsToldSo) {
@@ -136,11 +139,10 @@ TEST_F(PolicyTest, R32_SomebodyElsesDecisionIsNeitherChangedNorRemoved) {
                  "this annotation holds the decision of somebody else");
   EXPECT_REFUSED(cluster().Annotate(run, "certflow.dev/reject-", kAdmin),
                  "this annotation holds the decision of somebody else");
-  EXPECT_REFUSED(
-      cluster().Kubectl({"patch", "-n", "team", run, "--type=json", "-p",
-                         R"([{"op":"remove","path":"/metadata/annotations"}])"},
-                        kErin),
-      "this annotation holds the decision of somebody else");
+  EXPECT_REFUSED(cluster().Kubectl({"patch", "-n", "team", run, "--type=json", "-p",
+                                    R"([{"op":"remove","path":"/metadata/annotations"}])"},
+                                   kErin),
+                 "this annotation holds the decision of somebody else");
   EXPECT_EQ(cluster().Annotation(run, "certflow.dev/reject"), before);
   EXPECT_TAKEN(cluster().Annotate(run, "certflow.dev/reject.2=renewal", kEmil));
   EXPECT_EQ(cluster().Annotation(run, "certflow.dev/reject"), before);
@@ -171,7 +173,8 @@ TEST_F(PolicyTest, R32_ARecordedDecisionMakesWayForTheNextOne) {
     EXPECT_REFUSED(cluster().Annotate(run, "certflow.dev/approve-", kEmil),
                    "this annotation holds the decision of somebody else");
     EXPECT_TAKEN(cluster().Annotate(run, "certflow.dev/approve=renewal", kEmil));
-    EXPECT_EQ(cluster().Annotation(run, "certflow.dev/approve"), "renewal by emil@example.com in cab");
+    EXPECT_EQ(cluster().Annotation(run, "certflow.dev/approve"),
+              "renewal by emil@example.com in cab");
   }
 }
 
@@ -179,38 +182,40 @@ TEST_F(PolicyTest, R32_ADecisionCannotComeWithTheObject) {
   const std::string note = "{certflow.dev/approve: renewal by admin}";
   EXPECT_REFUSED(cluster().Create(RunYaml("st-ffffffff01", note)),
                  "a decision cannot come with the object");
-  EXPECT_REFUSED(
-      cluster().Create(WorkflowYaml("early", "{certflow.dev/approve: st-0123456789 renewal by "
-                                             "gwen@example.com}"),
-                       kGwen),
-      "a decision cannot come with the object");
+  EXPECT_REFUSED(cluster().Create(WorkflowYaml("early",
+                                               "{certflow.dev/approve: st-0123456789 renewal by "
+                                               "gwen@example.com}"),
+                                  kGwen),
+                 "a decision cannot come with the object");
 }
 
 TEST_F(PolicyTest, R30_ADecisionOnAWorkflowNamesTheRun) {
   const std::string workflow = cluster().NewWorkflow();
-  EXPECT_REFUSED(cluster().Annotate(workflow, "certflow.dev/approve=renewal by gwen@example.com", kGwen),
-                 "with the name of the run in front");
+  EXPECT_REFUSED(
+      cluster().Annotate(workflow, "certflow.dev/approve=renewal by gwen@example.com", kGwen),
+      "with the name of the run in front");
   EXPECT_TAKEN(cluster().Annotate(workflow, "certflow.dev/approve=st-0b6c4befb1 renewal", kGwen));
   EXPECT_EQ(cluster().Annotation(workflow, "certflow.dev/approve"),
             "st-0b6c4befb1 renewal by gwen@example.com in web-team");
-  EXPECT_REFUSED(cluster().Annotate(workflow, "certflow.dev/approve.2=st-0b6c4befb1 renewal", kErin),
-                 "you may not approve runs of this workflow");
-  EXPECT_REFUSED(cluster().Annotate(
-                     workflow, "certflow.dev/approve.2=st-0b6c4befb1 renewal by dora@example.com", kGwen),
-                 "nobody decides for somebody else");
+  EXPECT_REFUSED(
+      cluster().Annotate(workflow, "certflow.dev/approve.2=st-0b6c4befb1 renewal", kErin),
+      "you may not approve runs of this workflow");
+  EXPECT_REFUSED(
+      cluster().Annotate(workflow,
+                         "certflow.dev/approve.2=st-0b6c4befb1 renewal by dora@example.com", kGwen),
+      "nobody decides for somebody else");
   EXPECT_REFUSED(cluster().Annotate(workflow, "certflow.dev/approve=st-0b6c4befb1 renewal", kDora),
                  "cannot patch resource \"certificateworkflows\"");
 }
 
 TEST_F(PolicyTest, R32_ADecisionCannotComeWithAChangeOfTheSpec) {
   const std::string workflow = cluster().NewWorkflow();
-  EXPECT_REFUSED(
-      cluster().Kubectl({"patch", "-n", "team", workflow, "--type=merge", "-p",
-                         R"({"metadata":{"annotations":{"certflow.dev/approve":)"
-                         R"("st-0b6c4befb1 renewal by gwen@example.com"}},)"
-                         R"("spec":{"rollback":{"policy":"Hold"}}})"},
-                        kGwen),
-      "a decision cannot come together with a change of the spec");
+  EXPECT_REFUSED(cluster().Kubectl({"patch", "-n", "team", workflow, "--type=merge", "-p",
+                                    R"({"metadata":{"annotations":{"certflow.dev/approve":)"
+                                    R"("st-0b6c4befb1 renewal by gwen@example.com"}},)"
+                                    R"("spec":{"rollback":{"policy":"Hold"}}})"},
+                                   kGwen),
+                 "a decision cannot come together with a change of the spec");
 }
 
 TEST_F(PolicyTest, R32_TheControllersAccountDecidesNothing) {
@@ -233,15 +238,17 @@ TEST_F(PolicyTest, R12_ARequestForARunNamesWhoAsks) {
                  "certflow.dev/renew names who asks: end it with ' by erin@example.com'");
   EXPECT_REFUSED(cluster().Annotate(workflow, "certflow.dev/renew=now by xerin@example.com", kErin),
                  "certflow.dev/renew names who asks");
-  EXPECT_TAKEN(cluster().Annotate(workflow, "certflow.dev/renew=now by phone by erin@example.com", kErin));
+  EXPECT_TAKEN(
+      cluster().Annotate(workflow, "certflow.dev/renew=now by phone by erin@example.com", kErin));
   EXPECT_TAKEN(cluster().Annotate(workflow, "certflow.dev/renew=CHG0031337", kErin));
   EXPECT_EQ(cluster().Annotation(workflow, "certflow.dev/renew"), "CHG0031337 by erin@example.com");
   EXPECT_REFUSED(cluster().Annotate(workflow, "certflow.dev/renew=", kErin),
                  "certflow.dev/renew is TEXT by USER");
   EXPECT_REFUSED(cluster().Annotate(workflow, "certflow.dev/renew=" + std::string(256, 'x'), kErin),
                  "at most 256 characters");
-  EXPECT_REFUSED(cluster().Annotate(cluster().NewRun(), "certflow.dev/renew=now by erin@example.com", kErin),
-                 "certflow.dev/renew asks a workflow for a run");
+  EXPECT_REFUSED(
+      cluster().Annotate(cluster().NewRun(), "certflow.dev/renew=now by erin@example.com", kErin),
+      "certflow.dev/renew asks a workflow for a run");
 }
 
 TEST_F(PolicyTest, R32_ChangedByIsKeptByTheServer) {
@@ -250,9 +257,9 @@ TEST_F(PolicyTest, R32_ChangedByIsKeptByTheServer) {
   EXPECT_EQ(changed_by(), kGwen);
   EXPECT_TAKEN(cluster().Annotate(workflow, "example.com/note=seen", kErin));
   EXPECT_EQ(changed_by(), kGwen) << "nothing of the spec changed";
-  EXPECT_TAKEN(cluster().Kubectl({"patch", "-n", "team", workflow, "--type=merge", "-p",
-                                  R"({"spec":{"suspend":true}})"},
-                                 kErin));
+  EXPECT_TAKEN(cluster().Kubectl(
+      {"patch", "-n", "team", workflow, "--type=merge", "-p", R"({"spec":{"suspend":true}})"},
+      kErin));
   EXPECT_EQ(changed_by(), kErin);
   EXPECT_TAKEN(cluster().Annotate(workflow, "certflow.dev/changed-by-", kErin));
   EXPECT_EQ(changed_by(), kErin) << "it cannot be dropped";
@@ -263,12 +270,11 @@ TEST_F(PolicyTest, R32_AForgedChangedByIsRefused) {
   EXPECT_REFUSED(cluster().Annotate(workflow, "certflow.dev/changed-by=dora@example.com", kErin),
                  "certflow.dev/changed-by cannot be removed or name somebody else: write "
                  "'erin@example.com'");
-  EXPECT_REFUSED(
-      cluster().Kubectl({"patch", "-n", "team", workflow, "--type=merge", "-p",
-                         R"({"metadata":{"annotations":{"certflow.dev/changed-by":)"
-                         R"("dora@example.com"}},"spec":{"suspend":true}})"},
-                        kErin),
-      "certflow.dev/changed-by cannot be removed or name somebody else");
+  EXPECT_REFUSED(cluster().Kubectl({"patch", "-n", "team", workflow, "--type=merge", "-p",
+                                    R"({"metadata":{"annotations":{"certflow.dev/changed-by":)"
+                                    R"("dora@example.com"}},"spec":{"suspend":true}})"},
+                                   kErin),
+                 "certflow.dev/changed-by cannot be removed or name somebody else");
   EXPECT_REFUSED(cluster().Create(WorkflowYaml("forged", "{certflow.dev/changed-by: dora}"), kErin),
                  "certflow.dev/changed-by cannot be removed or name somebody else");
 }
@@ -307,8 +313,9 @@ TEST_F(PolicyWithoutFillInTest, R32_NamesAreWrittenByHandAndProvedAllTheSame) {
                  "'erin@example.com' with the change");
   EXPECT_REFUSED(cluster_->Annotate(workflow, "certflow.dev/changed-by-", kErin),
                  "certflow.dev/changed-by cannot be removed");
-  EXPECT_TAKEN(patch(R"({"metadata":{"annotations":{"certflow.dev/changed-by":"erin@example.com"}},)"
-                     R"("spec":{"suspend":false}})"));
+  EXPECT_TAKEN(
+      patch(R"({"metadata":{"annotations":{"certflow.dev/changed-by":"erin@example.com"}},)"
+            R"("spec":{"suspend":false}})"));
 }
 
 }  // namespace
