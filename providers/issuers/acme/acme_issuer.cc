@@ -30,6 +30,15 @@ std::vector<std::string> NamesOf(const pki::RequestNames& names) {
   return all;
 }
 
+Result<void> CheckNames(const std::vector<std::string>& names) {
+  if (names.empty() || names.size() > kMaxNames) {
+    return MakeError(ErrorCode::kInvalid, "AcmeNames",
+                     "an order has 1 to " + std::to_string(kMaxNames) + " names");
+  }
+  for (const std::string& name : names) CF_RETURN_IF_ERROR(pki::CheckDnsName(name));
+  return {};
+}
+
 Issuance Wait(std::string_view waiting_for, Duration poll_after, StepMemo memo) {
   return IssuePending{std::string(waiting_for), poll_after, std::move(memo)};
 }
@@ -162,10 +171,7 @@ Result<Issuance> AcmeIssuer::CreateOrder(const Context& ctx, AcmeClient& client,
     ctx.log.Warning("proofs of a lost order are left", {{"error", left.error().message}});
   }
   const std::vector<std::string> names = NamesOf(what.names);
-  if (names.empty() || names.size() > kMaxNames) {
-    return MakeError(ErrorCode::kInvalid, "AcmeNames",
-                     "an order has 1 to " + std::to_string(kMaxNames) + " names");
-  }
+  CF_RETURN_IF_ERROR(CheckNames(names));
   Result<net::HttpResponse> response = client.PostOrder(ctx, NewOrderPayload(names));
   if (!response.ok()) return Annotate(std::move(response).error(), "make an order");
   const std::string_view url = response->header("location");
@@ -245,19 +251,23 @@ Result<Issuance> AcmeIssuer::Advance(const Context& ctx, const IssueRequest& wha
   return Proofs(client, parts_.solvers).ExplainInvalid(ctx, *order);
 }
 
-// Where nothing is noted the last call may have died between publishing and noting; then the order
-// says what could be outside.
+// Where not every name's proof is noted, a call may have died between publishing and noting; then
+// the order tells what could be outside.
 Result<void> AcmeIssuer::Cleanup(const Context& ctx, const IssueRequest& what,
                                  const StepMemo& memo) {
   AcmeClient client = Client(AccountUse::kFind);
   Proofs proofs(client, parts_.solvers);
   StepMemo left = memo;
-  if (!MemoProofs(left).empty()) return proofs.CleanupAll(ctx, left);
-  if (MemoText(memo, kOrder).empty()) return {};
-  const Result<std::optional<Order>> order = LoadOrder(ctx, client, what, memo);
-  if (!order.ok()) return order.error();
-  if (!*order || (*order)->status != OrderStatus::kPending) return {};
-  return proofs.CleanupOrder(ctx, **order);
+  CF_RETURN_IF_ERROR(proofs.CleanupAll(ctx, left));
+  const bool complete = MemoProofs(memo).size() >= NamesOf(what.names).size();
+  if (complete || MemoText(memo, kOrder).empty()) return {};
+  const Result<net::HttpResponse> response = client.Read(ctx, MemoText(memo, kOrder));
+  if (!response.ok()) {
+    if (response.error().code == ErrorCode::kNotFound) return {};
+    return Annotate(response.error(), "read the order");
+  }
+  CF_ASSIGN_OR_RETURN(const Order order, ParseOrder(response->body));
+  return proofs.CleanupOrder(ctx, order);
 }
 
 }  // namespace

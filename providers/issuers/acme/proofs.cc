@@ -230,10 +230,18 @@ Result<void> Proofs::CleanupAll(const Context& ctx, seams::StepMemo& memo) {
 }
 
 Result<void> Proofs::CleanupOrder(const Context& ctx, const Order& order) {
-  seams::StepMemo memo;
-  CF_ASSIGN_OR_RETURN(const std::vector<Work> work, Collect(ctx, order));
-  for (const Work& item : work) AddProof(memo, item.solver->type(), item.challenge);
-  return CleanupAll(ctx, memo);
+  Result<void> first;
+  for (const std::string& url : order.authorizations) {
+    CF_ASSIGN_OR_RETURN(const Authorization authorization, Load(ctx, url));
+    const Result<SolverChoice> choice = ChooseSolver(solvers_, authorization);
+    if (!choice.ok()) continue;  // then nothing was published either
+    Result<void> done = choice->solver->Cleanup(
+        ctx, MakeChallenge(authorization.domain, choice->challenge->token));
+    if (!done.ok() && first.ok()) {
+      first = Annotate(std::move(done).error(), "take back the proof for " + authorization.domain);
+    }
+  }
+  return first;
 }
 
 }  // namespace certflow::providers::acme

@@ -26,7 +26,7 @@ class Proofs {
   // Takes back every proof of the memo, and drops those that are gone. The first error is
   // returned after all were tried.
   Result<void> CleanupAll(const Context& ctx, seams::StepMemo& memo);
-  // The same for the proofs that the order's authorizations ask for, noted or not.
+  // The same for every proof that the order could have asked for, noted or not.
   Result<void> CleanupOrder(const Context& ctx, const Order& order);
 
  private:
