@@ -19,6 +19,7 @@
 export PATH="$PATH:/usr/sbin:/sbin"  # where Debian keeps the servers; a plain user's PATH lacks it
 peer=$(basename "$0")
 dir=
+port=  # for the peers that have just one
 peer_pids=()
 
 say() { echo "$peer: $*" >&2; }
