@@ -14,7 +14,7 @@ namespace certflow::seams {
 // Where on the target the certificate is used: the vendor's own fields (a JSON object, decoded by
 // the provider alone) and the names that outside objects are made of.
 struct Binding {
-  std::string id;            // stable within the plan: "0/nginx-edge"
+  std::string id;            // stable within the plan: "0/edge-hosts"
   std::string workflow_ns;
   std::string workflow_name;
   std::string workflow_uid;

@@ -19,7 +19,8 @@
 export PATH="$PATH:/usr/sbin:/sbin"  # where Debian keeps the servers; a plain user's PATH lacks it
 peer=$(basename "$0")
 dir=
-port=  # for the peers that have just one
+# shellcheck disable=SC2034  # read by the peers that have just one port
+port=
 peer_pids=()
 
 say() { echo "$peer: $*" >&2; }
