@@ -101,7 +101,7 @@ ObjectStore::ObjectStore(ServedResource served, Clock& clock, std::uint64_t& ver
       version_(version),
       uids_(uids),
       max_history_(history),
-      forgotten_(0) {}
+      forgotten_(version) {}
 
 StoredPtr ObjectStore::Find(const kube::ObjectKey& key) const {
   const auto it = objects_.find(key);
