@@ -25,7 +25,7 @@ struct NameHash {
 struct Party {
   int acting = 0;
   int reading = 0;
-  int failures = 0;  // in a row
+  int failures = 0;   // in a row
   Duration pause{0};  // zero: the breaker is closed
   SteadyTime open_until{};
   SteadyTime last_asked{};
@@ -48,8 +48,8 @@ struct GateKeeper::Impl {
       }
       if (party.trying) return Denied{Refusal::kOpen, kRetryWhileTrying};
     }
-    const bool full = access == Access::kAct ? party.acting >= limits.actions
-                                             : party.reading >= limits.reads;
+    const bool full =
+        access == Access::kAct ? party.acting >= limits.actions : party.reading >= limits.reads;
     if (full) return Denied{Refusal::kFull, kRetryFull};
     return std::nullopt;
   }

@@ -12,9 +12,9 @@ namespace certflow::runtime {
 
 // Who may touch an outside party: by name ("ssh/10.0.0.7:22"), one action and two reads at a time
 // where the caller names no other limits.
-// Nobody waits here: when it is full the key comes back a second later. A party that hangs or cannot
-// be reached `kFailuresToOpen` times in a row opens its breaker: nobody is let in until the pause
-// is over, then one is, to try. Thread-safe; entries that are idle and healthy are forgotten.
+// Nobody waits here: when it is full the key comes back a second later. A party that hangs or
+// cannot be reached `kFailuresToOpen` times in a row opens its breaker: nobody is let in until the
+// pause is over, then one is, to try. Thread-safe; entries that are idle and healthy are forgotten.
 class GateKeeper {
  public:
   static constexpr int kFailuresToOpen = 3;

@@ -8,7 +8,8 @@
 namespace certflow::runtime {
 namespace {
 
-// Less than what the server gives a quiet watch, spread so that not all informers come back at once.
+// Less than what the server gives a quiet watch, spread so that not all informers come back at
+// once.
 constexpr Duration kWatchTimeout{290'000};
 constexpr std::uint64_t kWatchSpread = 30'000;
 // A watch that ends sooner without an event is a failure, else a broken proxy makes us spin.
@@ -46,8 +47,8 @@ bool KeepsPlace(ErrorCode code) {
 }  // namespace
 
 struct Informer::Impl : kube::WatchSink {
-  Impl(kube::Client& its_client, kube::Resource what, InformerOptions its_options,
-       Clock& its_clock, Metrics& its_metrics, Logger its_log, InformerSink& its_sink)
+  Impl(kube::Client& its_client, kube::Resource what, InformerOptions its_options, Clock& its_clock,
+       Metrics& its_metrics, Logger its_log, InformerSink& its_sink)
       : client(its_client),
         resource(std::move(what)),
         options(std::move(its_options)),
@@ -96,8 +97,7 @@ struct Informer::Impl : kube::WatchSink {
                        "the streamed list ended before its end mark");
     }
     if (!KeepsPlace(result.error().code) && result.error().code != ErrorCode::kExpired) {
-      log.Info("lists are not streamed here, reading pages",
-               {{"error", result.error().message}});
+      log.Info("lists are not streamed here, reading pages", {{"error", result.error().message}});
       stream_lists = false;
       return {};
     }
@@ -193,16 +193,17 @@ struct Informer::Impl : kube::WatchSink {
   }
 
   void Pause(const Error& error) {
-    log.Warning("list or watch failed", {{"code", ErrorCodeName(error.code)},
-                                         {"reason", error.reason},
-                                         {"error", error.message}});
+    log.Warning(
+        "list or watch failed",
+        {{"code", ErrorCodeName(error.code)}, {"reason", error.reason}, {"error", error.message}});
     metrics.Add("certflow_informer_failures_total", "Lists and watches that failed.",
                 {{"resource", resource.plural}, {"code", ErrorCodeName(error.code)}});
     if (clock.Steady() - failed > kHealthy) failures = 0;
     // A place that is too old is the normal end of a long pause; a second one soon after is not.
     const bool at_once = error.code == ErrorCode::kExpired && failures == 0;
     Duration delay = BackoffDelay(options.backoff, ++failures, JitterWord());
-    if (error.retry_after) delay = std::max(delay, std::min(*error.retry_after, kLongestRetryAfter));
+    if (error.retry_after)
+      delay = std::max(delay, std::min(*error.retry_after, kLongestRetryAfter));
     if (!at_once) clock.WaitUntil(clock.Steady() + delay, stop.get_token());
     failed = clock.Steady();
   }

@@ -24,9 +24,9 @@ class InformerSink {
   virtual ~InformerSink() = default;
   virtual void OnUpsert(kube::Document object) = 0;
   virtual void OnDelete(const kube::Document& object) = 0;
-  // A whole list, object by object, so that no more than a page of documents is held. It counts from
-  // EndReplace on; BeginReplace discards what an earlier one has begun. Of two objects with one key
-  // the later counts. `initial`: the first list since the start.
+  // A whole list, object by object, so that no more than a page of documents is held. It counts
+  // from EndReplace on; BeginReplace discards what an earlier one has begun. Of two objects with
+  // one key the later counts. `initial`: the first list since the start.
   virtual void BeginReplace() = 0;
   virtual void AddToReplace(kube::Document object) = 0;
   virtual void DropFromReplace(const kube::Document& object) = 0;
@@ -35,17 +35,17 @@ class InformerSink {
 
 struct InformerOptions {
   kube::ListOptions select;
-  bool use_watch_list = true;      // falls back by itself where the server does not have it
+  bool use_watch_list = true;  // falls back by itself where the server does not have it
   int page_size = 500;
-  Duration silence{600'000};       // no event and no bookmark for so long: list again
-  Duration list_timeout{60'000};   // of one page
+  Duration silence{600'000};      // no event and no bookmark for so long: list again
+  Duration list_timeout{60'000};  // of one page
   BackoffPolicy backoff{Duration{800}, 2.0, Duration{30'000}, 1.0};
 };
 
 // Keeps a sink equal to the server: list (streamed where served, else by pages), watch, bookmarks,
 // resume at the last resourceVersion, list again after 410 (as status and in-stream) and after
-// silence, as after a restore of the server from a backup. One thread, named "informer". Objects that
-// cannot be decoded are the sink's to report; they stop nothing.
+// silence, as after a restore of the server from a backup. One thread, named "informer". Objects
+// that cannot be decoded are the sink's to report; they stop nothing.
 class Informer {
  public:
   Informer(kube::Client& client, kube::Resource resource, InformerOptions options, Clock& clock,
@@ -75,9 +75,9 @@ class Rejects {
 };
 
 // The sink of a typed store: decodes, stores, and tells who listens. `decode` returns an error for
-// an object that is not of the expected shape: it is logged once per resourceVersion and kept out of
-// the store, which keeps the last good version of the same object (same uid). `on_change` is called
-// in order, on the informer's thread; it only enqueues keys.
+// an object that is not of the expected shape: it is logged once per resourceVersion and kept out
+// of the store, which keeps the last good version of the same object (same uid). `on_change` is
+// called in order, on the informer's thread; it only enqueues keys.
 template <typename T>
 class StoreSink : public InformerSink {
  public:

@@ -60,8 +60,8 @@ kube::Resource LeaseResource() { return {"coordination.k8s.io", "v1", "leases", 
 struct LeaderElector::Impl {
   enum class Attempt { kHeld, kOther, kFailed };
 
-  Impl(kube::Client& its_client, LeaderOptions its_options, Clock& its_clock,
-       Metrics& its_metrics, Logger its_log)
+  Impl(kube::Client& its_client, LeaderOptions its_options, Clock& its_clock, Metrics& its_metrics,
+       Logger its_log)
       : client(its_client),
         options(std::move(its_options)),
         clock(its_clock),
@@ -89,7 +89,8 @@ struct LeaderElector::Impl {
       const auto pause = std::chrono::duration<double, std::milli>(
           static_cast<double>(options.retry_period.count()) * spread);
       SteadyTime next = clock.Steady() + std::chrono::duration_cast<Duration>(pause);
-      // The moment at which a dead leader's lease ends is known: nothing is gained by oversleeping it.
+      // The moment at which a dead leader's lease ends is known: nothing is gained by oversleeping
+      // it.
       if (attempt == Attempt::kOther) next = std::min(next, StaleAt());
       clock.WaitUntil(next, stop.get_token());
     }
@@ -159,8 +160,8 @@ struct LeaderElector::Impl {
     Record record = observed;
     record.holder = options.identity;
     record.renewed = now;
-    record.duration_seconds = static_cast<int>(
-        std::chrono::ceil<std::chrono::seconds>(options.lease_duration).count());
+    record.duration_seconds =
+        static_cast<int>(std::chrono::ceil<std::chrono::seconds>(options.lease_duration).count());
     if (takeover || record.acquired.empty()) record.acquired = now;
     if (takeover) ++record.transitions;
     return record;
@@ -230,9 +231,8 @@ struct LeaderElector::Impl {
       record.holder.clear();
       record.duration_seconds = 1;
       record.acquired = record.renewed = FormatMicroTime(clock.Now());
-      const nlohmann::json patch = {
-          {"metadata", {{"resourceVersion", lease->resource_version()}}},
-          {"spec", SpecOf(record)}};
+      const nlohmann::json patch = {{"metadata", {{"resourceVersion", lease->resource_version()}}},
+                                    {"spec", SpecOf(record)}};
       const auto released = client.MergePatch(ctx, LeaseResource(), Key(), "", kube::Dump(patch));
       if (released.ok()) return log.Info("lease released");
       if (released.error().code != ErrorCode::kConflict) return LogRelease(released.error());
@@ -251,9 +251,7 @@ struct LeaderElector::Impl {
 
   kube::ObjectKey Key() const { return {options.ns, options.name}; }
   Duration CallTimeout() const { return std::max(kShortestCall, options.renew_deadline / 2); }
-  SteadyTime LastRenewal() const {
-    return SteadyTime(SteadyTime::duration(last_renewal.load()));
-  }
+  SteadyTime LastRenewal() const { return SteadyTime(SteadyTime::duration(last_renewal.load())); }
 
   kube::Client& client;
   const LeaderOptions options;
@@ -282,11 +280,11 @@ LeaderElector::LeaderElector(kube::Client& client, LeaderOptions options, Clock&
 LeaderElector::~LeaderElector() { Stop(false); }
 
 void LeaderElector::Start(std::function<void()> on_elected, std::function<void()> on_lost) {
-  impl_->thread = std::thread([impl = impl_.get(), elected = std::move(on_elected),
-                               lost = std::move(on_lost)] {
-    pthread_setname_np(pthread_self(), "leader");
-    impl->Run(elected, lost);
-  });
+  impl_->thread =
+      std::thread([impl = impl_.get(), elected = std::move(on_elected), lost = std::move(on_lost)] {
+        pthread_setname_np(pthread_self(), "leader");
+        impl->Run(elected, lost);
+      });
 }
 
 void LeaderElector::Stop(bool release) {

@@ -20,8 +20,9 @@ struct LeaderOptions {
 };
 
 // A Lease of coordination.k8s.io/v1, renewed on a thread of its own ("leader"). Times inside the
-// record are never compared with a clock: a record is stale when it has not changed for its duration
-// as seen from here. Losing the lease is final: `on_lost` is called once and the process is to end.
+// record are never compared with a clock: a record is stale when it has not changed for its
+// duration as seen from here. Losing the lease is final: `on_lost` is called once and the process
+// is to end.
 class LeaderElector {
  public:
   LeaderElector(kube::Client& client, LeaderOptions options, Clock& clock, Metrics& metrics,
@@ -29,8 +30,8 @@ class LeaderElector {
   ~LeaderElector();
   // `on_elected` and `on_lost` are called on the elector's thread.
   void Start(std::function<void()> on_elected, std::function<void()> on_lost);
-  // Stops renewing; with `release`, gives the lease back if we still hold it (the holder is compared
-  // first), so that the next one need not wait. Only after all guarded work has ended.
+  // Stops renewing; with `release`, gives the lease back if we still hold it (the holder is
+  // compared first), so that the next one need not wait. Only after all guarded work has ended.
   void Stop(bool release);
 
   // True while the last renewal is younger than the renew deadline: checked right before each

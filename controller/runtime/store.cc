@@ -190,8 +190,9 @@ std::vector<StoreCore::Change> StoreCore::Compare(const Content& before,
   std::vector<Change> changes;
   const auto add = [&](const Slot* old_slot, const Slot* new_slot) {
     const Meta meta = meta_((new_slot != nullptr ? new_slot : old_slot)->object.get());
-    const Object was =
-        old_slot == nullptr ? nullptr : (old_slot->announced ? old_slot->announced : old_slot->object);
+    const Object was = old_slot == nullptr
+                           ? nullptr
+                           : (old_slot->announced ? old_slot->announced : old_slot->object);
     changes.push_back({{std::string(meta.ns), std::string(meta.name)},
                        was,
                        new_slot != nullptr ? new_slot->object : nullptr});

@@ -17,8 +17,7 @@ namespace certflow::runtime {
 
 // Which of two resourceVersions of one resource type is newer (KEP-5504: decimal integers of any
 // length). Nothing when one of them is not of that form: then it is opaque and may be anything.
-std::optional<std::strong_ordering> CompareResourceVersions(std::string_view a,
-                                                            std::string_view b);
+std::optional<std::strong_ordering> CompareResourceVersions(std::string_view a, std::string_view b);
 
 // Typed cache of one resource, keyed "namespace/name". Many readers; objects are shared and never
 // change. An index maps a value made from the object to objects; it is kept up to date with every
@@ -51,9 +50,9 @@ class Store {
   std::size_t size() const { return core_.size(); }
 
   // For the informer. Upsert ignores an object that is older than the one held (same uid, lower
-  // resourceVersion) or that was deleted since, and returns whether something changed. Replace swaps
-  // the whole content at once and returns the keys that changed and the objects that vanished; of
-  // two objects with one key the later counts, and a null one takes its key out.
+  // resourceVersion) or that was deleted since, and returns whether something changed. Replace
+  // swaps the whole content at once and returns the keys that changed and the objects that
+  // vanished; of two objects with one key the later counts, and a null one takes its key out.
   struct Change {
     kube::ObjectKey key;
     Object before;  // null: new

@@ -15,15 +15,14 @@ namespace {
 constexpr std::int64_t kIdle = std::numeric_limits<std::int64_t>::max();
 
 Duration Age(SteadyTime now, std::int64_t since) {
-  return std::chrono::duration_cast<Duration>(now.time_since_epoch() -
-                                              SteadyTime::duration(since));
+  return std::chrono::duration_cast<Duration>(now.time_since_epoch() - SteadyTime::duration(since));
 }
 
 }  // namespace
 
 struct WorkerPool::Impl {
-  Impl(std::string pool_name, int size, Duration its_limit, Workqueue& its_queue,
-       Clock& its_clock, Metrics& its_metrics, Logger its_log, ReconcileFn fn)
+  Impl(std::string pool_name, int size, Duration its_limit, Workqueue& its_queue, Clock& its_clock,
+       Metrics& its_metrics, Logger its_log, ReconcileFn fn)
       : name(std::move(pool_name)),
         limit(its_limit),
         queue(its_queue),
@@ -72,9 +71,9 @@ struct WorkerPool::Impl {
       queue.AddWithBackoff(key);
       return "conflict";
     }
-    ctx.log.Error("reconcile failed", {{"code", ErrorCodeName(error.code)},
-                                       {"reason", error.reason},
-                                       {"error", error.message}});
+    ctx.log.Error(
+        "reconcile failed",
+        {{"code", ErrorCodeName(error.code)}, {"reason", error.reason}, {"error", error.message}});
     switch (error.retry) {
       case Retry::kNever:
         queue.Forget(key);

@@ -17,9 +17,7 @@ constexpr Duration kLongestDelay = std::chrono::hours(24 * 365);
 
 struct KeyHash {
   using is_transparent = void;
-  std::size_t operator()(std::string_view key) const {
-    return std::hash<std::string_view>{}(key);
-  }
+  std::size_t operator()(std::string_view key) const { return std::hash<std::string_view>{}(key); }
 };
 
 // What is known of one key. It is forgotten when nothing of it is left: not queued, not being
@@ -160,9 +158,8 @@ struct Workqueue::Impl {
     entry.queued = false;
     entry.processing = true;
     const SteadyTime now = clock.Steady();
-    metrics.Observe("certflow_workqueue_queue_duration_seconds",
-                    "How long keys wait for a worker.", {{"name", name}},
-                    Seconds(now - entry.since));
+    metrics.Observe("certflow_workqueue_queue_duration_seconds", "How long keys wait for a worker.",
+                    {{"name", name}}, Seconds(now - entry.since));
     entry.since = now;
     TellDepth();
     if (ready > 0 || (!delays.empty() && !timing)) WakeOne();
@@ -217,7 +214,7 @@ struct Workqueue::Impl {
   std::set<Entry*, EarlierFirst> delays CF_GUARDED_BY(mutex);
   std::size_t ready CF_GUARDED_BY(mutex) = 0;
   std::size_t processing CF_GUARDED_BY(mutex) = 0;
-  int idle CF_GUARDED_BY(mutex) = 0;        // threads on the condition variable
+  int idle CF_GUARDED_BY(mutex) = 0;         // threads on the condition variable
   bool timing CF_GUARDED_BY(mutex) = false;  // a thread waits on the clock, until `timer`
   std::stop_source timer CF_GUARDED_BY(mutex);
   std::list<std::stop_source> drains CF_GUARDED_BY(mutex);

@@ -28,9 +28,8 @@ TEST(HealthTest, EachProbeHasItsOwnChecksAndAFailureSaysWhy) {
 
 TEST(HealthTest, CheckOfTheSameNameIsReplacedAndMayAddChecks) {
   Health health;
-  health.Add(Health::Probe::kLive, "a", []() -> Result<void> {
-    return MakeError(ErrorCode::kInternal, "Old", "old");
-  });
+  health.Add(Health::Probe::kLive, "a",
+             []() -> Result<void> { return MakeError(ErrorCode::kInternal, "Old", "old"); });
   health.Add(Health::Probe::kLive, "a", [&health]() -> Result<void> {
     health.Add(Health::Probe::kReady, "b", [] { return Result<void>(); });
     return {};

@@ -38,7 +38,7 @@ Result<Thing> DecodeThing(const kube::Document& object) {
 }
 
 kube::ListPage MakePage(std::vector<std::string> names, const std::string& version,
-                    const std::string& token = {}) {
+                        const std::string& token = {}) {
   kube::ListPage page{{}, version, token};
   for (const std::string& name : names) page.items.push_back(Doc(name, "1"));
   return page;
@@ -68,14 +68,15 @@ ScriptedClient::Feed StayOpen(Fn fn) {
 class InformerTest : public testing::Test {
  protected:
   InformerTest()
-      : sink_(store_, DecodeThing,
-              [this](const Store<Thing>::Change& change, bool initial) {
-                MutexLock lock(mutex_);
-                told_ += (initial ? "*" : "") +
-                         std::string(!change.before ? "+" : (change.after ? "~" : "-")) +
-                         change.key.name + " ";
-              },
-              Logger()) {
+      : sink_(
+            store_, DecodeThing,
+            [this](const Store<Thing>::Change& change, bool initial) {
+              MutexLock lock(mutex_);
+              told_ += (initial ? "*" : "") +
+                       std::string(!change.before ? "+" : (change.after ? "~" : "-")) +
+                       change.key.name + " ";
+            },
+            Logger()) {
     options_.backoff.jitter = 0;
   }
   ~InformerTest() override { informer_.reset(); }
@@ -268,7 +269,8 @@ TEST_F(InformerTest, UnreachableServerIsAskedEverMoreSlowlyAndTheCacheStays) {
     delays.push_back(UntilNext().count());
     clock_.AdvanceToNext();
   }
-  EXPECT_EQ(delays, (std::vector<Duration::rep>{800, 1600, 3200, 6400, 12800, 25600, 30000, 30000}));
+  EXPECT_EQ(delays,
+            (std::vector<Duration::rep>{800, 1600, 3200, 6400, 12800, 25600, 30000, 30000}));
   ASSERT_TRUE(Rests(10));
   EXPECT_EQ(client_.asked()[9].version, "50") << "resumed, not listed";
   EXPECT_EQ(Held(), "a@1 ");

@@ -102,9 +102,7 @@ struct Candidate {
   void Start() {
     elector.Start([this] { elected.set_value(); }, [this] { lost.set_value(); });
   }
-  bool Elected() {
-    return elected_future.wait_for(seconds(0)) == std::future_status::ready;
-  }
+  bool Elected() { return elected_future.wait_for(seconds(0)) == std::future_status::ready; }
   bool Lost() { return lost_future.wait_for(seconds(0)) == std::future_status::ready; }
 
   ScriptedClient client;
@@ -324,9 +322,9 @@ TEST_F(LeaderElectorTest, RecordOfStrangeShapeStopsNobody) {
   std::atomic<bool> strange = true;
   a_.client.SetAnswer([&](const Context& ctx, const Asked& asked) {
     if (asked.verb == "get" && strange.exchange(false)) {
-      return Result<kube::Document>(kube::MakeDocument(
-          {{"metadata", {{"resourceVersion", "1"}}},
-           {"spec", {{"holderIdentity", 7}, {"leaseDurationSeconds", "x"}}}}));
+      return Result<kube::Document>(
+          kube::MakeDocument({{"metadata", {{"resourceVersion", "1"}}},
+                              {"spec", {{"holderIdentity", 7}, {"leaseDurationSeconds", "x"}}}}));
     }
     return host_.Answer()(ctx, asked);
   });

@@ -34,7 +34,7 @@ std::vector<Asked> ScriptedClient::asked() const {
 bool ScriptedClient::AwaitAsked(std::size_t count) {
   std::unique_lock<Mutex> lock(mutex_);
   return changed_.wait_for(lock, std::chrono::seconds(10),
-                           [&] { return asked_.size() >= count; });
+                           [&]() CF_NO_THREAD_SAFETY_ANALYSIS { return asked_.size() >= count; });
 }
 
 void ScriptedClient::Note(Asked asked) {

@@ -131,8 +131,8 @@ TEST_F(StoreTest, ReplaceTellsWhatCameChangedAndVanished) {
   Put(Make("same", "1"));
   Put(Make("newer", "2"));
   Put(Make("gone", "3"));
-  const auto changes = store_.Replace(
-      {Item(Make("new", "6")), Item(Make("newer", "5")), Item(Make("same", "1"))});
+  const auto changes =
+      store_.Replace({Item(Make("new", "6")), Item(Make("newer", "5")), Item(Make("same", "1"))});
   ASSERT_EQ(changes.size(), 3u);
   EXPECT_EQ(changes[0].key, Key("new"));
   EXPECT_EQ(changes[0].before, nullptr);
@@ -145,8 +145,11 @@ TEST_F(StoreTest, ReplaceTellsWhatCameChangedAndVanished) {
 }
 
 TEST_F(StoreTest, InReplaceTheLaterOfTwoCountsAndNullTakesOut) {
-  store_.Replace({Item(Make("a", "1")), Item(Make("b", "2")), Item(Make("a", "3")),
-                  {Key("b"), nullptr}, {Key("c"), nullptr}});
+  store_.Replace({Item(Make("a", "1")),
+                  Item(Make("b", "2")),
+                  Item(Make("a", "3")),
+                  {Key("b"), nullptr},
+                  {Key("c"), nullptr}});
   EXPECT_EQ(Version("a"), "3");
   EXPECT_EQ(Version("b"), "none");
   EXPECT_EQ(store_.size(), 1u);

@@ -17,14 +17,15 @@ using std::chrono::seconds;
 class WorkerPoolTest : public testing::Test {
  protected:
   void Start(ReconcileFn script, int size = 1) {
-    pool_.emplace("test", size, seconds(60), queue_, clock_, metrics_, Logger(),
-                  std::move(script));
+    pool_.emplace("test", size, seconds(60), queue_, clock_, metrics_, Logger(), std::move(script));
     pool_->Start();
   }
   double Results(const std::string& result) {
     return metrics_.Value("certflow_reconcile_total{queue=test,result=" + result + "}");
   }
-  Duration UntilNext() { return std::chrono::duration_cast<Duration>(*clock_.earliest() - clock_.Steady()); }
+  Duration UntilNext() {
+    return std::chrono::duration_cast<Duration>(*clock_.earliest() - clock_.Steady());
+  }
 
   fakes::SimulatedClock clock_;
   RecordingMetrics metrics_;
@@ -88,7 +89,8 @@ TEST_P(WorkerPoolErrorTest, IsRetriedAsItSays) {
 INSTANTIATE_TEST_SUITE_P(
     All, WorkerPoolErrorTest,
     testing::Values(
-        ErrorCase{"Backoff", MakeError(ErrorCode::kUnavailable, "Down", "down"), seconds(1), "error"},
+        ErrorCase{"Backoff", MakeError(ErrorCode::kUnavailable, "Down", "down"), seconds(1),
+                  "error"},
         ErrorCase{"After", MakeErrorAfter(ErrorCode::kRateLimited, "Slow", "slow", seconds(17)),
                   seconds(17), "error"},
         ErrorCase{"Never", MakeError(ErrorCode::kRefused, "No", "no"), std::nullopt, "terminal"},
@@ -125,7 +127,8 @@ TEST_F(WorkerPoolTest, StopLetsWhatRunsFinish) {
   queue_.Add("a");
   queue_.Add("never started");
   running.get_future().wait();
-  auto stopped = std::async(std::launch::async, [&] { pool_->Stop(clock_.Steady() + seconds(20)); });
+  auto stopped =
+      std::async(std::launch::async, [&] { pool_->Stop(clock_.Steady() + seconds(20)); });
   ASSERT_TRUE(clock_.AwaitWaiters(1));
   finish.set_value();
   stopped.get();
@@ -141,7 +144,8 @@ TEST_F(WorkerPoolTest, StopCancelsWhatRunsOnAfterTheDeadline) {
   });
   queue_.Add("a");
   running.get_future().wait();
-  auto stopped = std::async(std::launch::async, [&] { pool_->Stop(clock_.Steady() + seconds(20)); });
+  auto stopped =
+      std::async(std::launch::async, [&] { pool_->Stop(clock_.Steady() + seconds(20)); });
   ASSERT_TRUE(clock_.AwaitWaiters(2));
   clock_.Advance(seconds(20));
   stopped.get();

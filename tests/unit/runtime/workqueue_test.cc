@@ -191,8 +191,8 @@ TEST_F(WorkqueueTest, DrainWaitsForTheKeysBeingWorkedOn) {
   queue_.Get();
   queue_.Get();
   queue_.ShutDown();
-  auto drained = std::async(std::launch::async,
-                            [&] { return queue_.Drain(clock_.Steady() + seconds(30)); });
+  auto drained =
+      std::async(std::launch::async, [&] { return queue_.Drain(clock_.Steady() + seconds(30)); });
   ASSERT_TRUE(clock_.AwaitWaiters(1));
   queue_.Done("a");
   queue_.Done("b");
@@ -202,8 +202,8 @@ TEST_F(WorkqueueTest, DrainWaitsForTheKeysBeingWorkedOn) {
 TEST_F(WorkqueueTest, DrainGivesUpAtItsDeadline) {
   queue_.Add("a");
   queue_.Get();
-  auto drained = std::async(std::launch::async,
-                            [&] { return queue_.Drain(clock_.Steady() + seconds(30)); });
+  auto drained =
+      std::async(std::launch::async, [&] { return queue_.Drain(clock_.Steady() + seconds(30)); });
   ASSERT_TRUE(clock_.AwaitWaiters(1));
   clock_.Advance(seconds(30));
   EXPECT_FALSE(drained.get());
