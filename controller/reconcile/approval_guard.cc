@@ -81,6 +81,7 @@ Result<void> ApprovalGuard::ProbeRefusal(const Context& ctx) {
   api::NewRun probe;
   probe.name = "st-0000000000";
   probe.ns = "default";
+  probe.number = 1;
   probe.workflow_name = "certflow-policy-probe";
   probe.workflow_uid = "00000000-0000-0000-0000-000000000000";
   probe.plan_json = api::CanonicalPlan(

@@ -112,11 +112,11 @@ TEST_F(PolicyTest, R94_AMalformedDecisionIsRefusedWithTheFormToWrite) {
                    "this is not a decision: write certflow.dev/approve='renewal by "
                    "dora@example.com'");
   }
-  EXPECT_REFUSED(
-      cluster().Annotate(
-          run, "certflow.dev/approve=renewal by dora@example.com because " + std::string(1024, 'x'),
-          kDora),
-      "this is not a decision");
+  const std::string start = "renewal by dora@example.com because ";
+  const std::string longest = start + std::string(512 - start.size(), 'x');
+  EXPECT_REFUSED(cluster().Annotate(run, "certflow.dev/approve=" + longest + "x", kDora),
+                 "at most 512 bytes");
+  EXPECT_TAKEN(cluster().Annotate(run, "certflow.dev/approve=" + longest, kDora));
 }
 
 TEST_F(PolicyTest, R32_AUserWhoseNameDoesNotFitIsToldSo) {
@@ -277,6 +277,53 @@ TEST_F(PolicyTest, R32_AForgedChangedByIsRefused) {
                  "certflow.dev/changed-by cannot be removed or name somebody else");
   EXPECT_REFUSED(cluster().Create(WorkflowYaml("forged", "{certflow.dev/changed-by: dora}"), kErin),
                  "certflow.dev/changed-by cannot be removed or name somebody else");
+}
+
+TEST_F(PolicyTest, R30_ADecisionFromGitCountsAsTheOneWhoAppliesIt) {
+  const std::string run = cluster().NewRun();
+  const auto apply = [&](const std::string& value, std::string_view user) {
+    return cluster().Kubectl(
+        {"apply", "--server-side", "-n", "team", "-f", "-"}, user,
+        "apiVersion: certflow.dev/v1alpha1\nkind: WorkflowRun\nmetadata:\n  name: " +
+            run.substr(run.find('/') + 1) + "\n  annotations: {certflow.dev/approve: " + value +
+            "}");
+  };
+  EXPECT_REFUSED(apply("renewal by emil@example.com", kDora), "nobody decides for somebody else");
+  EXPECT_TAKEN(apply("renewal by dora@example.com in web-team", kDora));
+  EXPECT_EQ(cluster().Annotation(run, "certflow.dev/approve"),
+            "renewal by dora@example.com in web-team");
+}
+
+TEST_F(PolicyTest, R32_TheVerbCanBeGivenForOneRun) {
+  const std::string one = cluster().NewRun();
+  const std::string another = cluster().NewRun();
+  EXPECT_TAKEN(cluster().Kubectl({"create", "role", "one-run", "-n", "team", "--verb=approve",
+                                  "--resource=workflowruns.certflow.dev",
+                                  "--resource-name=" + one.substr(one.find('/') + 1)}));
+  EXPECT_TAKEN(cluster().Kubectl({"create", "rolebinding", "one-run", "-n", "team",
+                                  "--role=one-run", "--user=" + std::string(kErin)}));
+  EXPECT_TAKEN(cluster().Annotate(one, "certflow.dev/approve=renewal", kErin));
+  EXPECT_REFUSED(cluster().Annotate(another, "certflow.dev/approve=renewal", kErin),
+                 "you may not approve this run");
+}
+
+// What the controller tries from time to time, to find out whether the policy is in force.
+TEST_F(PolicyTest, R32_TheControllersProbeIsAnsweredByThePolicy) {
+  EXPECT_REFUSED(
+      cluster().Kubectl({"create", "-n", "default", "--dry-run=server", "-f", "-"}, kController,
+                        RunYaml("st-0000000000", "{certflow.dev/approve: renewal by nobody}")),
+      "ValidatingAdmissionPolicy 'certflow-approvals' with binding 'certflow-approvals' denied");
+}
+
+TEST_F(PolicyTest, R32_StatusIsNoWayToAnAnnotation) {
+  const std::string run = cluster().NewRun();
+  EXPECT_TAKEN(cluster().Kubectl(
+      {"patch", "-n", "team", run, "--subresource=status", "--type=merge", "-p",
+       R"({"metadata":{"annotations":{"certflow.dev/approve":"renewal by dora@example.com"}},)"
+       R"("status":{"step":"Checks"}})"},
+      kController));
+  EXPECT_EQ(cluster().Get(run, "{.status.step}"), "Checks");
+  EXPECT_EQ(cluster().Annotation(run, "certflow.dev/approve"), "");
 }
 
 // Servers before 1.36 have no MutatingAdmissionPolicy: people write their names themselves.
