@@ -212,7 +212,13 @@ Result<CommandResult> SshSession::Exec(Waiter& waiter, SshChannel channel,
   bool feeding = accepted == SSH_OK;
   while (alive() && !collected.finished()) {
     if (feeding && !Feed(owned.get(), input, feeding)) feeding = false;
-    ssh_channel_poll(owned.get(), 0);
+    // Reads what has come. The first stops doing so at the end of the output, and the exit status
+    // may come after that.
+    if (collected.end_of_output) {
+      ssh_channel_get_exit_status(owned.get());
+    } else {
+      ssh_channel_poll(owned.get(), 0);
+    }
     if (collected.finished() || !alive()) break;
     if (auto waited = WaitForSocket(waiter); !waited.ok()) {
       if (collected.exited) break;  // something it left behind keeps its output open

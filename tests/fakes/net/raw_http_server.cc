@@ -1,47 +1,25 @@
 #include "tests/fakes/net/raw_http_server.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include <strings.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <condition_variable>
 #include <cstdlib>
 #include <list>
 #include <mutex>
 #include <optional>
-#include <stdexcept>
-#include <strings.h>
 #include <thread>
 
 #include "controller/net/sigpipe_guard.h"
+#include "tests/fakes/net/loopback.h"
 #include "tests/fakes/net/raw_channel.h"
 
 namespace certflow::fakes {
 namespace {
 
 constexpr std::chrono::seconds kPatience{10};
-
-int ListenOnLoopback() {
-  const int fd = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (fd < 0 || ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0 ||
-      ::listen(fd, 1024) != 0) {
-    throw std::runtime_error("cannot listen on loopback");
-  }
-  return fd;
-}
-
-std::uint16_t PortOf(int fd) {
-  sockaddr_in address{};
-  socklen_t size = sizeof address;
-  ::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size);
-  return ntohs(address.sin_port);
-}
 
 // Reads one request; nothing when the connection ended before it was complete.
 std::optional<RawRequest> ReadRequest(RawChannel& channel, std::string& buffer) {
