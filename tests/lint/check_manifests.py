@@ -13,7 +13,8 @@ import pathlib
 import re
 import sys
 
-import yaml
+sys.path.append("/usr/lib/python3/dist-packages")  # where Debian's python3-yaml is, whatever python3 comes first
+import yaml  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CRDS = ROOT / "crds"
