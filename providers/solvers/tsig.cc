@@ -102,6 +102,10 @@ Result<void> VerifyMac(const TsigKey& key, const SignedMessage& request, std::st
   if (tsig->name != key.name || record.algorithm != key.algorithm) {
     return Untrusted("is signed with another key");
   }
+  // The MAC covers these two as the constants that they must be.
+  if (tsig->klass != static_cast<std::uint16_t>(RecordClass::kAny) || tsig->ttl != 0) {
+    return Untrusted("has a malformed signature");
+  }
   std::string data;
   AppendU16(data, static_cast<std::uint16_t>(request.mac.size()));
   data += request.mac;

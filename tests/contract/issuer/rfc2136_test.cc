@@ -68,7 +68,7 @@ TEST_F(Rfc2136Test, EveryAlgorithmAddsAndDeletesOneValueAndLeavesTheOthers) {
 }
 
 TEST_F(Rfc2136Test, AWrongSecretIsToldFromAnUnknownKey) {
-  const Error secret = Refusal(*Solver({}, "d3Jvbmcgc2VjcmV0"), world_.Name("x"));
+  const Error secret = Refusal(*Solver(json::object(), "d3Jvbmcgc2VjcmV0"), world_.Name("x"));
   EXPECT_EQ(secret.code, ErrorCode::kForbidden);
   EXPECT_EQ(secret.retry, Retry::kNever);
   EXPECT_NE(secret.message.find("secret is wrong"), std::string::npos) << secret.message;
@@ -168,6 +168,32 @@ TEST_F(Rfc2136Test, NoByteOfAReplyCanBeChanged) {
     }
     EXPECT_FALSE(CheckSignedReply(key, request, reply.substr(0, at), ctx.clock.Now()).ok());
   }
+}
+
+// The second server that people run; it says no in another way.
+TEST_F(Rfc2136Test, KnotIsUnderstoodAsWell) {
+  test::Peer knot("knot", {"--zone", "knot.test"});
+  const json there = {{"nameserver", knot["dns"]}};
+  const auto solver = Solver(there, knot["key_secret"]);
+  const auto proof = Proof("www.knot.test", "value");
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(solver->Present(RealContext(), proof).ok());
+  EXPECT_TRUE(solver->Visible(RealContext(), proof).value());
+  for (int i = 0; i < 2; ++i) ASSERT_TRUE(solver->Cleanup(RealContext(), proof).ok());
+  EXPECT_FALSE(solver->Visible(RealContext(), proof).value());
+
+  json limited = there;
+  limited["tsigKeyName"] = "limited";
+  SkewedClock ahead(std::chrono::hours(2));
+  const Error refusals[] = {
+      Refusal(*Solver(limited, knot["limited_secret"]), "other.knot.test"),
+      Refusal(*Solver(there, "d3Jvbmcgc2VjcmV0"), "www.knot.test"),
+      Refusal(*Solver(there, knot["key_secret"]), "www.knot.test", Context{ahead})};
+  for (const Error& error : refusals) {
+    EXPECT_EQ(error.code, ErrorCode::kForbidden) << error.message;
+    EXPECT_EQ(error.reason, "DnsUpdateForbidden");
+  }
+  EXPECT_NE(refusals[1].message.find("secret is wrong"), std::string::npos);
+  EXPECT_NE(refusals[2].message.find("2h ahead of"), std::string::npos) << refusals[2].message;
 }
 
 // Accepts connections into its backlog and never answers.
