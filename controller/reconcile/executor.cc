@@ -62,6 +62,7 @@ struct Executor::Work {
   const api::Plan& plan;
   api::Run& run;
   std::string written;  // the status as the API server has it
+  steps::Scratch scratch;
 };
 
 Result<void> Executor::Persist(const Context& ctx, Work& work) {
@@ -182,12 +183,15 @@ Executor::Ended Executor::Act(const Context& ctx, Work& work, std::size_t index,
         MakeError(ErrorCode::kCancelled, "LeaseOverdue", "the lease is not fresh: nothing is done"));
   }
   steps::Findings findings;
-  steps::StepScope scope{work.run, work.plan, entry, parts_.directory, findings};
+  steps::StepScope scope{work.run, work.plan, entry, parts_.directory, findings,
+                         work.scratch};
   steps::Step* step = parts_.steps.Find(entry.step);
   runtime::GateKeeper::Denied denied;
-  auto pass = parts_.gates.Enter(step->Party(scope), runtime::GateKeeper::Access::kAct, &denied);
+  seams::Party party = step->Party(scope);
+  auto pass = parts_.gates.Enter(party.name, runtime::GateKeeper::Access::kAct, &denied,
+                                 {party.actions, party.reads});
   if (!pass) {
-    return Wait(ctx, work, "a place at " + step->Party(scope), std::nullopt, denied.again_after);
+    return Wait(ctx, work, "a place at " + party.name, std::nullopt, denied.again_after);
   }
   auto acted = step->Act(ctx, scope, needed);
   pass->Leave(acted.ok() || !IsPartyTrouble(acted.error()));
@@ -211,7 +215,7 @@ Executor::Ended Executor::Act(const Context& ctx, Work& work, std::size_t index,
     return Wait(ctx, work, acted->wait->waiting_for, acted->wait->until, acted->wait->poll_after);
   }
   // What was done once is on record before anything else is done.
-  if (once) {
+  if (once || acted->record) {
     if (auto written = Persist(ctx, work); !written.ok()) return written.error();
   }
   return std::nullopt;
@@ -259,18 +263,20 @@ Executor::Ended Executor::TakeStep(const Context& ctx, Work& work, std::size_t i
   auto taken = parts_.desk.TakeIn(ctx, work.standing.workflow, work.plan, gate, work.run);
   if (!taken.ok()) return Result<runtime::Outcome>(taken.error());
   steps::Findings findings;
-  steps::StepScope scope{work.run, work.plan, status.ledger[index], parts_.directory, findings};
+  steps::StepScope scope{work.run, work.plan, status.ledger[index], parts_.directory, findings,
+                         work.scratch};
   steps::Step* step = parts_.steps.Find(status.ledger[index].step);
   if (step == nullptr) {
     return Fail(ctx, work, index,
                 MakeError(ErrorCode::kInvalid, "StepUnknown",
                           "this version of certflow has no step " + status.ledger[index].step));
   }
-  std::string party = step->Party(scope);
+  seams::Party party = step->Party(scope);
   runtime::GateKeeper::Denied denied;
-  auto pass = parts_.gates.Enter(party, runtime::GateKeeper::Access::kRead, &denied);
+  auto pass = parts_.gates.Enter(party.name, runtime::GateKeeper::Access::kRead, &denied,
+                                 {party.actions, party.reads});
   if (!pass) {
-    return Wait(ctx, work, "a place at " + party, std::nullopt, denied.again_after);
+    return Wait(ctx, work, "a place at " + party.name, std::nullopt, denied.again_after);
   }
   auto seen = step->Observe(ctx, scope);
   pass->Leave(seen.ok() || !IsPartyTrouble(seen.error()));
@@ -315,7 +321,7 @@ Executor::Ended Executor::Stand(const Context& ctx, Work& work) {
 
 Result<runtime::Outcome> Executor::CarryOn(const Context& ctx, const Standing& standing,
                                            const api::Plan& plan, api::Run run) {
-  Work work{standing, plan, run, api::EncodeRunStatus(run)};
+  Work work{standing, plan, run, api::EncodeRunStatus(run), {}};
   api::RunStatus& status = run.status;
   if (status.ledger.empty()) {
     status.ledger = workflow::MakeLedger(plan);

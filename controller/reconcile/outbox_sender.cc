@@ -66,8 +66,9 @@ std::optional<Duration> OutboxSender::SendOne(const Context& ctx, const api::Run
   auto channel = directory_.Channel(entry.channel, run.meta.ns);
   if (!channel.ok()) return BookFailure(ctx, run, entry, channel.error()), std::nullopt;
   runtime::GateKeeper::Denied denied;
-  auto pass =
-      gates_.Enter(connector_.PartyOf(*channel), runtime::GateKeeper::Access::kRead, &denied);
+  seams::Party party = connector_.PartyOf(*channel);
+  auto pass = gates_.Enter(party.name, runtime::GateKeeper::Access::kRead, &denied,
+                           {party.actions, party.reads});
   if (!pass) return denied.again_after;
   auto send = [&]() -> Result<void> {
     std::string problem;

@@ -50,7 +50,9 @@ Result<runtime::Outcome> ProviderReconciler::Reconcile(const Context& ctx, std::
   }
   seams::ProviderRef ref = AsProviderRef(*stored);
   runtime::GateKeeper::Denied denied;
-  auto pass = gates_.Enter(connector_.PartyOf(ref), runtime::GateKeeper::Access::kRead, &denied);
+  seams::Party party = connector_.PartyOf(ref);
+  auto pass = gates_.Enter(party.name, runtime::GateKeeper::Access::kRead, &denied,
+                           {party.actions, party.reads});
   if (!pass) return runtime::Outcome{denied.again_after};
   auto found = check_(ctx.WithTimeout(kCheckTimeout).WithLog({{"object", key}}), ref);
   if (ctx.stopped()) return ctx.Check().error();

@@ -9,8 +9,8 @@ namespace certflow::reconcile {
 
 namespace {
 
-// A run that ends within this time needs no mention as the active one.
-constexpr Duration kQuietStart{3'000};
+// A run that ends within this time needs no mention as the active one, unless it asks people.
+constexpr Duration kQuietStart{10'000};
 constexpr Duration kLongestIdle{24 * 3600 * 1000};
 
 using Runs = std::vector<std::shared_ptr<const api::Run>>;
@@ -254,10 +254,9 @@ Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::
     status.next_renewal = workflow::WhenToRenew(*spec, c.not_before, c.not_after).at;
   }
   if (const api::Run* active = ActiveRun(runs)) {
-    // A run that is not waiting for anything is about to end; its end says everything.
-    bool waits = !active->status.waiting_for.empty();
+    bool asks = active->status.step.ends_with("Confirmation");
     auto age = std::chrono::duration_cast<Duration>(now - active->meta.created);
-    if (!waits && age < kQuietStart) return runtime::Outcome{kQuietStart};
+    if (!asks && age < kQuietStart) return runtime::Outcome{kQuietStart - age};
     ShowActive(active, status);
     verdict.phase = active->status.step.empty() ? "Pending" : active->status.step;
     SetConditions(workflow, active, verdict, now, status);

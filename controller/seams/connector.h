@@ -32,6 +32,14 @@ struct TargetRef {
   Binding binding;
 };
 
+// Whom a provider object talks to ("ssh/10.0.0.7:22"), and how many may do so at once; an empty name
+// stands for nobody that could be crowded.
+struct Party {
+  std::string name;
+  int actions = 1;
+  int reads = 2;
+};
+
 // What was found out about a provider object, for its status.
 struct Readiness {
   std::string message;      // for the Ready condition
@@ -67,9 +75,8 @@ class Connector {
   virtual Result<Readiness> CheckTargetReady(const Context& ctx, const ProviderRef& target) = 0;
   virtual Result<Readiness> CheckChannelReady(const Context& ctx, const ProviderRef& channel) = 0;
 
-  // The outside party that the object stands for ("ssh/10.0.0.7:22"), for gates and breakers; empty
-  // when nothing can be crowded.
-  virtual std::string PartyOf(const ProviderRef& object) const = 0;
+  // The outside party that the object stands for, for gates and breakers.
+  virtual Party PartyOf(const ProviderRef& object) const = 0;
 };
 
 }  // namespace certflow::seams

@@ -9,7 +9,7 @@ namespace certflow::steps {
 // check is an error that names it; what may mend itself (an authority that is not ready) backs off.
 class ChecksStep : public Step {
  public:
-  std::string Party(const StepScope&) const override { return ""; }
+  seams::Party Party(const StepScope&) const override { return {}; }
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
   Result<ActResult> Act(const Context& ctx, const StepScope& scope,
                         const workflow::Needed& needed) override;

@@ -45,7 +45,7 @@ Result<ActResult> CompleteStep::Act(const Context& ctx, const StepScope& scope,
   }
   std::string note = problems.empty() ? "old versions removed"
                                       : "not cleaned, the next run tries again: " + problems;
-  return ActResult{{{kMemoPruned, Sanitize(note)}}, std::nullopt, std::nullopt};
+  return ActResult{{{kMemoPruned, Sanitize(note)}}, false, std::nullopt, std::nullopt};
 }
 
 }  // namespace certflow::steps

@@ -9,7 +9,7 @@ namespace certflow::steps {
 class CompleteStep : public Step {
  public:
   explicit CompleteStep(const StepParts& parts) : parts_(parts) {}
-  std::string Party(const StepScope&) const override { return ""; }
+  seams::Party Party(const StepScope&) const override { return {}; }
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
   Result<ActResult> Act(const Context& ctx, const StepScope& scope,
                         const workflow::Needed& needed) override;

@@ -12,7 +12,7 @@ namespace certflow::steps {
 class ConfirmationStep : public Step {
  public:
   explicit ConfirmationStep(std::string_view gate) : gate_(gate) {}
-  std::string Party(const StepScope&) const override { return ""; }
+  seams::Party Party(const StepScope&) const override { return {}; }
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
   Result<ActResult> Act(const Context& ctx, const StepScope& scope,
                         const workflow::Needed& needed) override;

@@ -10,6 +10,7 @@ namespace {
 
 constexpr const char* kActionStage = "Stage";
 constexpr const char* kActionActivate = "Activate";
+constexpr const char* kActionDeploy = "Deploy";  // both, where the target remembers the way back
 constexpr const char* kMemoStaged = "staged";
 
 // Keeps what an earlier intent recorded: after a crash in the middle the target may already show the
@@ -34,16 +35,15 @@ std::string Describe(const seams::TargetState& state) {
 
 }  // namespace
 
-std::string DeploymentStep::Party(const StepScope& scope) const {
+seams::Party DeploymentStep::Party(const StepScope& scope) const {
   const api::PlannedTarget* target = workflow::TargetOf(scope.plan, scope.entry);
-  if (target == nullptr) return "";
+  if (target == nullptr) return {};
   auto resolved = ResolveTarget(scope, *target);
-  return resolved.ok() ? parts_.connector.PartyOf(resolved->provider) : "";
+  return resolved.ok() ? parts_.connector.PartyOf(resolved->provider) : seams::Party();
 }
 
-Result<std::unique_ptr<seams::Target>> DeploymentStep::Connect(const Context& ctx,
-                                                               const StepScope& scope,
-                                                               seams::Binding& binding) const {
+Result<seams::Target*> DeploymentStep::Connect(const Context& ctx, const StepScope& scope,
+                                               seams::Binding& binding) const {
   const api::PlannedTarget* target = workflow::TargetOf(scope.plan, scope.entry);
   if (target == nullptr) {
     return MakeError(ErrorCode::kInvalid, "TargetNotInPlan",
@@ -51,7 +51,11 @@ Result<std::unique_ptr<seams::Target>> DeploymentStep::Connect(const Context& ct
   }
   CF_ASSIGN_OR_RETURN(auto resolved, ResolveTarget(scope, *target));
   binding = resolved.binding;
-  return parts_.connector.ConnectTarget(ctx, resolved);
+  auto& kept = scope.scratch.targets[target->id];
+  if (!kept) {
+    CF_ASSIGN_OR_RETURN(kept, parts_.connector.ConnectTarget(ctx, resolved));
+  }
+  return kept.get();
 }
 
 Result<workflow::Observation> DeploymentStep::Observe(const Context& ctx, const StepScope& scope) {
@@ -70,14 +74,18 @@ Result<workflow::Observation> DeploymentStep::Observe(const Context& ctx, const 
   }
   bool staged = memo.contains(kMemoStaged) ||
                 std::find(state.staged.begin(), state.staged.end(), version) != state.staged.end();
+  if (target->remembers_previous()) {
+    return Observation(workflow::Needed{kActionDeploy, Effect::kRepeatable,
+                                        ActivationMemo(memo, state, version)});
+  }
   if (!staged) return Observation(workflow::Needed{kActionStage, Effect::kRepeatable, memo});
-  Effect effect = target->remembers_previous() ? Effect::kRepeatable : Effect::kGuarded;
   return Observation(
-      workflow::Needed{kActionActivate, effect, ActivationMemo(memo, state, version)});
+      workflow::Needed{kActionActivate, Effect::kGuarded, ActivationMemo(memo, state, version)});
 }
 
-Result<seams::Bundle> DeploymentStep::LoadBundle(const Context& ctx,
-                                                 const StepScope& scope) const {
+Result<const seams::Bundle*> DeploymentStep::LoadBundle(const Context& ctx,
+                                                        const StepScope& scope) const {
+  if (scope.scratch.bundle) return &*scope.scratch.bundle;
   std::string name = VersionSecretName(scope.plan.spec, scope.run.meta.name);
   CF_ASSIGN_OR_RETURN(auto secret, parts_.secrets.Get(ctx, scope.run.meta.ns, name));
   seams::Bundle bundle;
@@ -92,7 +100,8 @@ Result<seams::Bundle> DeploymentStep::LoadBundle(const Context& ctx,
                      "Secret " + name + " has no tls.key or tls.crt; start a new run with the "
                      "annotation certflow.dev/renew");
   }
-  return bundle;
+  scope.scratch.bundle = std::move(bundle);
+  return &*scope.scratch.bundle;
 }
 
 Result<ActResult> DeploymentStep::Act(const Context& ctx, const StepScope& scope,
@@ -100,14 +109,17 @@ Result<ActResult> DeploymentStep::Act(const Context& ctx, const StepScope& scope
   seams::Binding binding;
   CF_ASSIGN_OR_RETURN(auto target, Connect(ctx, scope, binding));
   workflow::StepMemo memo = needed.memo;
-  if (needed.action == kActionStage) {
+  if (needed.action != kActionActivate) {
     CF_ASSIGN_OR_RETURN(auto bundle, LoadBundle(ctx, scope));
-    CF_RETURN_IF_ERROR(target->Stage(ctx, binding, bundle));
+    CF_RETURN_IF_ERROR(target->Stage(ctx, binding, *bundle));
     memo[kMemoStaged] = "true";
-    return ActResult{std::move(memo), std::nullopt, std::nullopt};
   }
-  CF_RETURN_IF_ERROR(target->Activate(ctx, binding, {scope.run.meta.name, false}));
-  return ActResult{std::move(memo), std::nullopt, std::nullopt};
+  if (needed.action != kActionStage) {
+    CF_RETURN_IF_ERROR(target->Activate(ctx, binding, {scope.run.meta.name, false}));
+  }
+  ActResult result;
+  result.memo = std::move(memo);
+  return result;
 }
 
 }  // namespace certflow::steps

@@ -10,15 +10,15 @@ namespace certflow::steps {
 class DeploymentStep : public Step {
  public:
   explicit DeploymentStep(const StepParts& parts) : parts_(parts) {}
-  std::string Party(const StepScope& scope) const override;
+  seams::Party Party(const StepScope& scope) const override;
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
   Result<ActResult> Act(const Context& ctx, const StepScope& scope,
                         const workflow::Needed& needed) override;
 
  private:
-  Result<std::unique_ptr<seams::Target>> Connect(const Context& ctx, const StepScope& scope,
-                                                 seams::Binding& binding) const;
-  Result<seams::Bundle> LoadBundle(const Context& ctx, const StepScope& scope) const;
+  Result<seams::Target*> Connect(const Context& ctx, const StepScope& scope,
+                                 seams::Binding& binding) const;
+  Result<const seams::Bundle*> LoadBundle(const Context& ctx, const StepScope& scope) const;
 
   StepParts parts_;
 };

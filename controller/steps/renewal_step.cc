@@ -74,9 +74,9 @@ struct RenewalStep::Stored {
   std::string chain_pem;
 };
 
-std::string RenewalStep::Party(const StepScope& scope) const {
+seams::Party RenewalStep::Party(const StepScope& scope) const {
   auto authority = scope.directory.Authority(scope.plan.authority, scope.run.meta.ns);
-  return authority.ok() ? parts_.connector.PartyOf(*authority) : "";
+  return authority.ok() ? parts_.connector.PartyOf(*authority) : seams::Party();
 }
 
 Result<std::optional<RenewalStep::Stored>> RenewalStep::Load(const Context& ctx,
@@ -184,7 +184,11 @@ Result<ActResult> RenewalStep::Begin(const Context& ctx, const StepScope& scope,
   CF_ASSIGN_OR_RETURN(auto leaf, Judge(ctx, scope.plan.spec, issued->chain_pem, key));
   CF_RETURN_IF_ERROR(Store(ctx, scope, {}, issued, key.ToPem()));
   scope.findings.certificate = StatusOf(leaf, scope.run.meta.name);
-  return ActResult{{}, std::nullopt, IssuedDone(leaf)};
+  scope.scratch.bundle = seams::Bundle{scope.run.meta.name, std::move(issued->chain_pem),
+                                       std::move(issued->ca_pem), key.ToPem()};
+  ActResult result;
+  result.done = IssuedDone(leaf);
+  return result;
 }
 
 Result<ActResult> RenewalStep::Advance(const Context& ctx, const StepScope& scope,
@@ -194,17 +198,21 @@ Result<ActResult> RenewalStep::Advance(const Context& ctx, const StepScope& scop
   CF_ASSIGN_OR_RETURN(auto issuance, issuer.Advance(ctx, what, needed.memo));
   if (auto* pending = std::get_if<seams::IssuePending>(&issuance)) {
     scope.findings.challenges = ChallengesIn(pending->memo);
-    workflow::InProgress wait{pending->waiting_for, pending->poll_after, std::nullopt, {}};
-    return ActResult{std::move(pending->memo), std::move(wait), std::nullopt};
+    ActResult result{std::move(pending->memo), true, std::nullopt, std::nullopt};
+    if (pending->poll_after > Duration::zero()) {
+      result.wait = workflow::InProgress{pending->waiting_for, pending->poll_after,
+                                         std::nullopt, {}};
+    }
+    return result;
   }
   if (auto* action = std::get_if<seams::IssueNeedsAction>(&issuance)) {
-    return ActResult{std::move(action->memo), std::nullopt, std::nullopt};
+    return ActResult{std::move(action->memo), true, std::nullopt, std::nullopt};
   }
   auto& issued = std::get<seams::Issued>(issuance);
   CF_ASSIGN_OR_RETURN(auto leaf, Judge(ctx, scope.plan.spec, issued.chain_pem, stored.key));
   CF_RETURN_IF_ERROR(
       Store(ctx, scope, std::move(stored.secret), &issued, stored.key.ToPem()));
-  return ActResult{needed.memo, std::nullopt, std::nullopt};
+  return ActResult{needed.memo, false, std::nullopt, std::nullopt};
 }
 
 Result<ActResult> RenewalStep::Act(const Context& ctx, const StepScope& scope,
@@ -220,7 +228,7 @@ Result<ActResult> RenewalStep::Act(const Context& ctx, const StepScope& scope,
   if (needed.action == kActionCleanup) {
     seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), stored->key};
     CF_RETURN_IF_ERROR(issuer->Cleanup(ctx, what, needed.memo));
-    return ActResult{{{kMemoCleaned, "true"}}, std::nullopt, std::nullopt};
+    return ActResult{{{kMemoCleaned, "true"}}, false, std::nullopt, std::nullopt};
   }
   return Advance(ctx, scope, *issuer, std::move(*stored), needed);
 }

@@ -10,7 +10,7 @@ namespace certflow::steps {
 class RenewalStep : public Step {
  public:
   explicit RenewalStep(const StepParts& parts) : parts_(parts) {}
-  std::string Party(const StepScope& scope) const override;
+  seams::Party Party(const StepScope& scope) const override;
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
   Result<ActResult> Act(const Context& ctx, const StepScope& scope,
                         const workflow::Needed& needed) override;

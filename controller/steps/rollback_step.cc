@@ -19,11 +19,11 @@ bool IsExpired(const StepScope& scope, const std::string& version, WallTime now)
 
 }  // namespace
 
-std::string RollbackStep::Party(const StepScope& scope) const {
+seams::Party RollbackStep::Party(const StepScope& scope) const {
   const api::PlannedTarget* target = workflow::TargetOf(scope.plan, scope.entry);
-  if (target == nullptr) return "";
+  if (target == nullptr) return {};
   auto resolved = ResolveTarget(scope, *target);
-  return resolved.ok() ? parts_.connector.PartyOf(resolved->provider) : "";
+  return resolved.ok() ? parts_.connector.PartyOf(resolved->provider) : seams::Party();
 }
 
 Result<std::unique_ptr<seams::Target>> RollbackStep::Connect(const Context& ctx,
@@ -75,7 +75,7 @@ Result<ActResult> RollbackStep::Act(const Context& ctx, const StepScope& scope,
   } else {
     CF_RETURN_IF_ERROR(target->Activate(ctx, binding, {PreviousOf(scope), true}));
   }
-  return ActResult{needed.memo, std::nullopt, std::nullopt};
+  return ActResult{needed.memo, false, std::nullopt, std::nullopt};
 }
 
 }  // namespace certflow::steps

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,16 +39,26 @@ struct Findings {
   std::optional<std::vector<api::ServedChallenge>> challenges;
 };
 
+// What steps of one reconcile share, so that nothing is fetched twice; gone with the reconcile, and
+// the key with it.
+struct Scratch {
+  std::map<std::string, std::unique_ptr<seams::Target>> targets;  // by the planned target's id
+  std::optional<seams::Bundle> bundle;                            // of this run
+};
+
 struct StepScope {
   const api::Run& run;
   const api::Plan& plan;
   const api::LedgerEntry& entry;
   const Directory& directory;
   Findings& findings;
+  Scratch& scratch;
 };
 
 struct ActResult {
   workflow::StepMemo memo;  // the entry's new memo
+  // The memo has to be on record before anything else is done.
+  bool record = false;
   // The other side works on: look again later.
   std::optional<workflow::InProgress> wait;
   // The answer to the action showed the end state already. Neither: observe again at once.
@@ -60,8 +71,8 @@ struct ActResult {
 class Step {
  public:
   virtual ~Step() = default;
-  // What must not be crowded, for example "ssh/10.0.0.7:22"; empty means nothing.
-  virtual std::string Party(const StepScope& scope) const = 0;
+  // Whom the step talks to, and must not crowd.
+  virtual seams::Party Party(const StepScope& scope) const = 0;
   virtual Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) = 0;
   virtual Result<ActResult> Act(const Context& ctx, const StepScope& scope,
                                 const workflow::Needed& needed) = 0;

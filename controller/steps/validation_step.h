@@ -13,7 +13,7 @@ class ValidationStep : public Step {
  public:
   enum class Expect { kNew, kPrevious };
   ValidationStep(const StepParts& parts, Expect expect) : parts_(parts), expect_(expect) {}
-  std::string Party(const StepScope&) const override { return ""; }
+  seams::Party Party(const StepScope&) const override { return {}; }
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
   Result<ActResult> Act(const Context& ctx, const StepScope& scope,
                         const workflow::Needed& needed) override;

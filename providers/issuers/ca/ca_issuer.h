@@ -23,6 +23,7 @@ class CaIssuer : public seams::Issuer {
   CaIssuer(std::string chain_pem, std::string ca_pem, pki::PrivateKey key,
            std::chrono::seconds lifetime, std::string where);
 
+  bool local() const override { return true; }
   Result<seams::Issuance> Observe(const Context& ctx, const seams::IssueRequest& what,
                                   const seams::StepMemo& memo) override;
   // A certificate that ends with the CA where its lifetime would go beyond.

@@ -1,0 +1,158 @@
+#include "providers/registry.h"
+
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "controller/base/base64.h"
+#include "controller/base/mutex.h"
+#include "controller/pki/certificate.h"
+#include "providers/authorities.h"
+#include "providers/issuers/ca/ca_issuer.h"
+#include "providers/notifiers/smtp/smtp_notifier.h"
+#include "providers/settings.h"
+#include "providers/targets/host/host_settings.h"
+#include "providers/targets/host/nginx_target.h"
+#include "providers/targets/kubernetes/secret_target.h"
+#include "providers/validators/tls/tls_validator.h"
+
+namespace certflow::providers {
+
+namespace {
+
+Error UnknownType(std::string_view what, const seams::ProviderRef& object) {
+  return MakeError(ErrorCode::kInvalid, "TypeUnknown",
+                   "this version of certflow has no " + std::string(what) + " of type " +
+                       object.type);
+}
+
+class Registry : public seams::Connector {
+ public:
+  explicit Registry(const RegistryParts& parts) : parts_(parts), authorities_(parts, [this](const Context& ctx, const seams::ProviderRef& target) {
+          return ConnectShell(ctx, target);
+        }) {}
+
+  Result<std::unique_ptr<seams::Issuer>> ConnectIssuer(
+      const Context& ctx, const seams::ProviderRef& authority,
+      const std::vector<seams::TargetRef>& targets) override {
+    if (authority.type == "acme") return authorities_.ConnectAcme(ctx, authority, targets);
+    if (authority.type == "ca") return authorities_.ConnectCa(ctx, authority);
+    return UnknownType("authority", authority);
+  }
+
+  Result<std::unique_ptr<seams::Target>> ConnectTarget(const Context& ctx,
+                                                       const seams::TargetRef& target) override {
+    if (target.provider.type == "kubernetes") return SecretTargetFor(target);
+    if (target.provider.type == "nginx") {
+      CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target.provider));
+      return host::MakeNginxTarget(target.provider.settings, std::move(shell));
+    }
+    return UnknownType("target", target.provider);
+  }
+
+  Result<std::unique_ptr<seams::Notifier>> ConnectNotifier(
+      const Context& ctx, const seams::ProviderRef& channel) override {
+    if (channel.type != "smtp") return UnknownType("channel", channel);
+    CF_ASSIGN_OR_RETURN(SecretBytes password,
+                        ReadSecretRef(ctx, parts_.secrets, channel, "passwordSecretRef"));
+    return smtp::MakeSmtpNotifier(channel.settings, std::move(password), parts_.mail);
+  }
+
+  seams::Validator& validator() override { return validator_; }
+
+  Result<std::string> TrustRoots(const Context& ctx,
+                                 const seams::ProviderRef& authority) override {
+    if (!authority.trust_pem.empty() || authority.type != "ca") return authority.trust_pem;
+    return authorities_.CaTrust(ctx, authority);
+  }
+
+  Result<seams::Readiness> EnsureAuthorityReady(const Context& ctx,
+                                                const seams::ProviderRef& authority) override {
+    if (authority.type == "acme") return authorities_.EnsureAcme(ctx, authority);
+    if (authority.type == "ca") return authorities_.CheckCa(ctx, authority);
+    return UnknownType("authority", authority);
+  }
+
+  Result<seams::Readiness> CheckTargetReady(const Context& ctx,
+                                            const seams::ProviderRef& target) override {
+    if (target.type == "kubernetes") return seams::Readiness{"writes TLS Secrets here", {}, {}, {}, {}};
+    if (target.type != "nginx") return UnknownType("target", target);
+    CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target));
+    CF_ASSIGN_OR_RETURN(auto found, host::CheckNginxHost(ctx, target.settings, *shell));
+    seams::Readiness out;
+    out.message = found.server + (found.warning.empty() ? "" : "; warning: " + found.warning);
+    return out;
+  }
+
+  Result<seams::Readiness> CheckChannelReady(const Context& ctx,
+                                             const seams::ProviderRef& channel) override {
+    CF_ASSIGN_OR_RETURN(auto notifier, ConnectNotifier(ctx, channel));
+    return seams::Readiness{"settings and credentials are there", {}, {}, {}, {}};
+  }
+
+  seams::Party PartyOf(const seams::ProviderRef& object) const override {
+    nlohmann::json settings = ParseSettingsObject(object.settings);
+    if (object.type == "nginx") {
+      return {"ssh/" + settings.value("host", "") + ":" +
+              std::to_string(settings.value("port", 22))};
+    }
+    // Servers that are made for many at once.
+    constexpr int kManyActions = 32;
+    constexpr int kManyReads = 64;
+    if (object.type == "acme") {
+      return {"acme/" + settings.value("server", ""), kManyActions, kManyReads};
+    }
+    if (object.type == "smtp") {
+      return {"smtp/" + settings.value("host", "") + ":" +
+                  std::to_string(settings.value("port", 587)),
+              1, 4};
+    }
+    return {};
+  }
+
+  Result<std::unique_ptr<net::Shell>> ConnectShell(const Context& ctx,
+                                                   const seams::ProviderRef& target) {
+    CF_ASSIGN_OR_RETURN(auto settings, host::ParseNginxSettings(target.settings));
+    net::SshEndpoint endpoint;
+    endpoint.host = settings.host;
+    endpoint.port = settings.port;
+    endpoint.user = settings.user;
+    nlohmann::json raw = ParseSettingsObject(target.settings);
+    endpoint.host_keys = raw.value("hostKeys", std::vector<std::string>());
+    CF_ASSIGN_OR_RETURN(endpoint.private_key_pem,
+                        ReadSecretRef(ctx, parts_.secrets, target, "privateKeySecretRef"));
+    return parts_.shells.Connect(ctx, endpoint);
+  }
+
+ private:
+  // A target writes only into its own namespace; the workflow's own Secret is beside the workflow.
+  Result<std::unique_ptr<seams::Target>> SecretTargetFor(const seams::TargetRef& target) {
+    nlohmann::json binding = ParseSettingsObject(target.binding.settings);
+    std::string name = binding.value("secretName", "");
+    nlohmann::json allowed = ParseSettingsObject(target.provider.settings)
+                                 .value("secretNames", nlohmann::json::array());
+    bool listed = std::find(allowed.begin(), allowed.end(), name) != allowed.end();
+    if (!allowed.empty() && !listed) {
+      return MakeError(ErrorCode::kForbidden, "SecretNotListed",
+                       "DeploymentTarget " + target.provider.ns + "/" + target.provider.name +
+                           " does not list the Secret " + name + " in spec.kubernetes.secretNames");
+    }
+    kubernetes::SecretTargetOptions options;
+    options.ns = target.provider.ns;
+    options.default_secret_name = name;
+    options.staged_by_caller =
+        target.provider.name.empty() && target.provider.ns == target.binding.workflow_ns;
+    return kubernetes::MakeSecretTarget(parts_.secrets, std::move(options));
+  }
+
+  RegistryParts parts_;
+  TlsValidator validator_;
+  Authorities authorities_;
+};
+
+}  // namespace
+
+std::unique_ptr<seams::Connector> MakeRegistry(const RegistryParts& parts) {
+  return std::make_unique<Registry>(parts);
+}
+
+}  // namespace certflow::providers
