@@ -74,17 +74,17 @@ void ReadHeaders(const std::vector<net::Header>& headers, Failure& failure) {
 // 500 says little. Storage trouble leaves a write's outcome open; a request that etcd finds too
 // large, or a field that the schema does not have, fails every time.
 ErrorCode CodeOf500(const Failure& failure) {
-  if (ContainsAny(failure.message, {"request is too large", "larger than max",
-                                    "field not declared in schema"})) {
+  if (ContainsAny(failure.message,
+                  {"request is too large", "larger than max", "field not declared in schema"})) {
     return ErrorCode::kInvalid;
   }
   if (!failure.write || ContainsAny(failure.message, {"failed calling webhook"})) {
     return ErrorCode::kUnavailable;
   }
-  const bool lost = failure.reason.empty() || failure.reason == "Timeout" ||
-                    failure.reason == "ServerTimeout" ||
-                    ContainsAny(failure.message, {"timed out", "timeout", "deadline exceeded",
-                                                  "etcdserver:", "connection"});
+  const bool lost =
+      failure.reason.empty() || failure.reason == "Timeout" || failure.reason == "ServerTimeout" ||
+      ContainsAny(failure.message,
+                  {"timed out", "timeout", "deadline exceeded", "etcdserver:", "connection"});
   return lost ? ErrorCode::kUnknownOutcome : ErrorCode::kUnavailable;
 }
 

@@ -184,8 +184,8 @@ class RestClient : public Client {
     return DoDocument(ctx, call);
   }
 
-  Result<Document> ReplaceStatus(const Context& ctx, const Resource& resource,
-                                 const ObjectKey& key, const std::string& body) override {
+  Result<Document> ReplaceStatus(const Context& ctx, const Resource& resource, const ObjectKey& key,
+                                 const std::string& body) override {
     CF_ASSIGN_OR_RETURN(std::string path, ObjectPath(resource, key, "status"));
     Call call = MakeWrite("update_status", "PUT", path, WriteQuery(kManager, false), kJson, kJson);
     call.request.body = body;
@@ -234,9 +234,9 @@ class RestClient : public Client {
   }
 
   Result<std::string> Raw(const Context& ctx, std::string_view path) override {
-    const bool plain = path.starts_with('/') && path.find("/../") == std::string_view::npos &&
-                       std::all_of(path.begin(), path.end(),
-                                   [](unsigned char c) { return c > 0x20 && c < 0x7f; });
+    const bool plain =
+        path.starts_with('/') && path.find("/../") == std::string_view::npos &&
+        std::all_of(path.begin(), path.end(), [](unsigned char c) { return c > 0x20 && c < 0x7f; });
     if (!plain) return MakeError(ErrorCode::kInvalid, "InvalidPath", "not a path of the API");
     Call call = MakeCall("raw", "GET", std::string(path), kJson);
     call.what = [path] { return "get " + std::string(path); };
@@ -257,8 +257,7 @@ class RestClient : public Client {
   }
 
   Call MakeWrite(std::string_view verb, std::string_view method, const std::string& path,
-                 const Query& query, std::string_view content_type,
-                 std::string_view accept) const {
+                 const Query& query, std::string_view content_type, std::string_view accept) const {
     Call call = MakeCall(verb, method, path + query.text(), accept);
     call.write = true;
     call.request.headers.push_back({"Content-Type", std::string(content_type)});
@@ -307,9 +306,8 @@ class RestClient : public Client {
         config_->Refused();
         if (attempt == 0) continue;
       }
-      return Annotate(
-          AnswerError(call.write, response->status, response->headers, response->body),
-          call.what());
+      return Annotate(AnswerError(call.write, response->status, response->headers, response->body),
+                      call.what());
     }
   }
 

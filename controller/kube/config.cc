@@ -12,9 +12,9 @@
 namespace certflow::kube {
 namespace {
 
-constexpr Duration kLookInterval{1'000};        // how often files are looked at
-constexpr Duration kReadInterval{60'000};       // how often a token is read whatever its file's time
-constexpr Duration kRefusalInterval{5'000};     // refusals of one credential come in bunches
+constexpr Duration kLookInterval{1'000};     // how often files are looked at
+constexpr Duration kReadInterval{60'000};    // how often a token is read whatever its file's time
+constexpr Duration kRefusalInterval{5'000};  // refusals of one credential come in bunches
 constexpr std::chrono::seconds kExpiryMargin{10};
 constexpr Duration kWaitTick{20};
 
@@ -39,7 +39,8 @@ class TokenFile {
     if (token_.empty() || now >= look_at_) {
       look_at_ = now + kLookInterval;
       const FileStamp stamp = StampOf(path_);
-      if (token_.empty() || stamp != stamp_ || now >= read_at_) CF_RETURN_IF_ERROR(Read(stamp, now));
+      if (token_.empty() || stamp != stamp_ || now >= read_at_)
+        CF_RETURN_IF_ERROR(Read(stamp, now));
     }
     return token_.Clone();
   }
@@ -173,9 +174,8 @@ class FileConfig : public ClientConfig {
   }
 
   void TakeExec(ExecCredential fresh, SteadyTime now) CF_REQUIRES(mutex_) {
-    const bool same_certificate =
-        fresh.certificate_pem == exec_.certificate_pem &&
-        SecretEquals(fresh.key_pem.Reveal(), exec_.key_pem.Reveal());
+    const bool same_certificate = fresh.certificate_pem == exec_.certificate_pem &&
+                                  SecretEquals(fresh.key_pem.Reveal(), exec_.key_pem.Reveal());
     if (!same_certificate) tls_.reset();
     exec_again_ = refused_ ? now + kRefusalInterval : now;
     exec_ = std::move(fresh);
@@ -226,8 +226,7 @@ Result<std::shared_ptr<ClientConfig>> LoadKubeconfig(std::string_view explicit_p
     paths = SplitPaths(Environment("KUBECONFIG"));
     if (paths.empty()) paths.push_back(Environment("HOME") + "/.kube/config");
   }
-  CF_ASSIGN_OR_RETURN(KubeconfigView view,
-                      ReadKubeconfig(paths, !explicit_path.empty(), context));
+  CF_ASSIGN_OR_RETURN(KubeconfigView view, ReadKubeconfig(paths, !explicit_path.empty(), context));
   return std::shared_ptr<ClientConfig>(std::make_shared<FileConfig>(std::move(view), ""));
 }
 

@@ -224,8 +224,7 @@ class Recorder : public EventRecorder {
   // Creates the Event, with patience: nobody waits for this thread but a flush.
   void Send(const Context& ctx, const Series& series, const std::string& body) {
     for (int attempt = 1; !ctx.stopped(); ++attempt) {
-      const auto created =
-          client_.Create(ctx, Events(), NamespaceOf(series.note.regarding), body);
+      const auto created = client_.Create(ctx, Events(), NamespaceOf(series.note.regarding), body);
       // Taken by ourselves: the answer to an earlier try was lost.
       if (created.ok() || created.error().code == ErrorCode::kAlreadyExists) {
         Count("sent");
@@ -234,7 +233,8 @@ class Recorder : public EventRecorder {
       const Error& error = created.error();
       if (error.retry == Retry::kNever || attempt == kMaxTries) {
         Count("failed");
-        log_.Warning("event was not recorded", {{"reason", error.reason}, {"error", error.message}});
+        log_.Warning("event was not recorded",
+                     {{"reason", error.reason}, {"error", error.message}});
         return;
       }
       clock_.WaitUntil(clock_.Steady() + error.retry_after.value_or(kRetryDelay),
@@ -279,9 +279,10 @@ class Recorder : public EventRecorder {
   }
 
   void Count(std::string_view result) {
-    metrics_.Add("certflow_kube_events_total",
-                 "Kubernetes Events by what became of them (sent, series, filtered, dropped, failed).",
-                 {{"result", result}});
+    metrics_.Add(
+        "certflow_kube_events_total",
+        "Kubernetes Events by what became of them (sent, series, filtered, dropped, failed).",
+        {{"result", result}});
   }
 
   Client& client_;

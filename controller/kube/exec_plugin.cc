@@ -106,8 +106,8 @@ Result<ExecCredential> RunExecPlugin(const Context& ctx, const ExecSpec& spec,
   }
   if (ran->exit_code != 0) {
     WipeString(ran->out);
-    return Failed(spec, "exit code " + std::to_string(ran->exit_code) + ", " +
-                            Sanitize(ran->err, 300));
+    return Failed(spec,
+                  "exit code " + std::to_string(ran->exit_code) + ", " + Sanitize(ran->err, 300));
   }
   auto credential = Decode(spec, ran->out);
   WipeString(ran->out);

@@ -14,7 +14,7 @@ Result<SecretBytes> ReadSecretFile(const std::string& path) {
     return MakeError(errno == ENOENT ? ErrorCode::kNotFound : ErrorCode::kUnavailable,
                      "FileUnreadable", "file " + Sanitize(path, 300) + " cannot be opened");
   }
-  struct stat info {};
+  struct stat info{};
   const bool sized = ::fstat(fd, &info) == 0 && info.st_size >= 0 &&
                      static_cast<std::size_t>(info.st_size) <= kMaxFileBytes;
   // One byte more than the size shows a file that grew; reserved at once, so that no copy is left
@@ -41,7 +41,7 @@ Result<SecretBytes> ReadSecretFile(const std::string& path) {
 }
 
 FileStamp StampOf(const std::string& path) {
-  struct stat info {};
+  struct stat info{};
   if (path.empty() || ::stat(path.c_str(), &info) != 0) return {};
   return {info.st_mtim.tv_sec * 1'000'000'000 + info.st_mtim.tv_nsec, info.st_ino, info.st_size};
 }

@@ -59,8 +59,8 @@ Result<void> MergeFile(const std::string& path, const std::string& text, Merged&
     return {};
   } catch (const YAML::Exception& e) {
     // The message quotes no values, only the place.
-    return Invalid("kubeconfig " + path + " is not YAML (line " +
-                   std::to_string(e.mark.line + 1) + ")");
+    return Invalid("kubeconfig " + path + " is not YAML (line " + std::to_string(e.mark.line + 1) +
+                   ")");
   }
 }
 
@@ -169,8 +169,8 @@ Result<ExecSpec> Exec(const Entry& entry, const YAML::Node& node) {
 
 Result<UserEntry> User(const Entry& entry) {
   // Rather no start than acting as somebody else than the file says.
-  for (const char* field : {"as", "as-uid", "as-groups", "as-user-extra", "auth-provider",
-                            "username", "password"}) {
+  for (const char* field :
+       {"as", "as-uid", "as-groups", "as-user-extra", "auth-provider", "username", "password"}) {
     if (entry.node[field]) return Invalid(std::string("user field ") + field + " is not supported");
   }
   UserEntry user;

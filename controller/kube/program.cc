@@ -123,7 +123,8 @@ class Run {
 
  private:
   Result<void> Start() {
-    CF_ASSIGN_OR_RETURN(std::string path, FindProgram(program_.argv.empty() ? "" : program_.argv[0]));
+    CF_ASSIGN_OR_RETURN(std::string path,
+                        FindProgram(program_.argv.empty() ? "" : program_.argv[0]));
     CF_ASSIGN_OR_RETURN(Pipe input, MakeInput());
     CF_ASSIGN_OR_RETURN(Pipe out, MakePipe());
     CF_ASSIGN_OR_RETURN(Pipe err, MakePipe());

@@ -22,9 +22,8 @@ Error NotAuthenticated() {
 // What may stand inside a JSON string as it is; every token format stays within it.
 bool IsPlain(std::string_view token) {
   return !token.empty() && token.size() <= kMaxTokenBytes &&
-         std::all_of(token.begin(), token.end(), [](unsigned char c) {
-           return c > 0x20 && c < 0x7f && c != '"' && c != '\\';
-         });
+         std::all_of(token.begin(), token.end(),
+                     [](unsigned char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
 }
 
 SecretBytes TokenReviewBody(const SecretBytes& token) {
@@ -57,8 +56,8 @@ bool IsTrue(const json& object, const char* field) {
 
 json Attributes(const AccessQuestion& question) {
   if (!question.non_resource_path.empty()) {
-    return {{"nonResourceAttributes",
-             {{"path", question.non_resource_path}, {"verb", question.verb}}}};
+    return {
+        {"nonResourceAttributes", {{"path", question.non_resource_path}, {"verb", question.verb}}}};
   }
   return {{"resourceAttributes",
            {{"verb", question.verb},
@@ -72,8 +71,7 @@ json Attributes(const AccessQuestion& question) {
 Result<bool> Ask(const Context& ctx, Client& client, const char* plural, const char* kind,
                  json spec) {
   const Resource resource = Review("authorization.k8s.io", plural, kind);
-  const json body{
-      {"apiVersion", resource.ApiVersion()}, {"kind", kind}, {"spec", std::move(spec)}};
+  const json body{{"apiVersion", resource.ApiVersion()}, {"kind", kind}, {"spec", std::move(spec)}};
   CF_ASSIGN_OR_RETURN(Document answer, client.Create(ctx, resource, "", Dump(body)));
   const json* status = Member(Json(answer), "status", json::value_t::object);
   return status != nullptr && IsTrue(*status, "allowed") && !IsTrue(*status, "denied");

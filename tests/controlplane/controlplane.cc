@@ -197,8 +197,8 @@ struct ControlPlane::Impl {
     for (const auto& [user, token] : tokens) {
       WriteAll(KubeconfigPath(user),
                "apiVersion: v1\nkind: Config\ncurrent-context: certflow\n"
-               "clusters:\n- name: certflow\n  cluster:\n    server: " + url +
-                   "\n    certificate-authority-data: " + ca +
+               "clusters:\n- name: certflow\n  cluster:\n    server: " +
+                   url + "\n    certificate-authority-data: " + ca +
                    "\nusers:\n- name: certflow\n  user:\n    token: " + token +
                    "\ncontexts:\n- name: certflow\n  context:\n    cluster: certflow\n"
                    "    user: certflow\n    namespace: default\n");
@@ -220,12 +220,11 @@ struct ControlPlane::Impl {
 
   Result<void> StartEtcd() {
     fs::remove_all(dir + "/etcd");
-    std::vector<std::string> argv{assets + "/etcd", "--name=certflow", "--data-dir=" + dir + "/etcd",
-                                  "--listen-client-urls=" + etcd_url,
-                                  "--advertise-client-urls=" + etcd_url,
-                                  // Nobody dials a lone member; the kernel chooses the port.
-                                  "--listen-peer-urls=http://127.0.0.1:0", "--unsafe-no-fsync=true",
-                                  "--log-level=warn"};
+    std::vector<std::string> argv{
+        assets + "/etcd", "--name=certflow", "--data-dir=" + dir + "/etcd",
+        "--listen-client-urls=" + etcd_url, "--advertise-client-urls=" + etcd_url,
+        // Nobody dials a lone member; the kernel chooses the port.
+        "--listen-peer-urls=http://127.0.0.1:0", "--unsafe-no-fsync=true", "--log-level=warn"};
     argv.insert(argv.end(), options.etcd_args.begin(), options.etcd_args.end());
     return etcd.Start(keeper, argv, dir + "/etcd.log");
   }
@@ -374,8 +373,8 @@ Result<void> Applied(ControlPlane& plane, Result<kube::ProgramOutput> result) {
 }  // namespace
 
 Result<void> ControlPlane::ApplyFile(std::string_view path) {
-  return Applied(*this, Kubectl({"apply", "--server-side", "--force-conflicts", "-f",
-                                 std::string(path)}));
+  return Applied(*this,
+                 Kubectl({"apply", "--server-side", "--force-conflicts", "-f", std::string(path)}));
 }
 
 Result<void> ControlPlane::ApplyText(std::string_view yaml) {

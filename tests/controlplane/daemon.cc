@@ -112,8 +112,7 @@ int FreePort() {
     address.sin_family = AF_INET;
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     address.sin_port = htons(static_cast<std::uint16_t>(port));
-    const bool taken =
-        ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0;
+    const bool taken = ::bind(fd, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0;
     ::close(fd);
     if (!taken) return port;
   }

@@ -74,7 +74,9 @@ class KubeContract : public ::testing::TestWithParam<std::string> {
   void SetUp() override;
   bool real() const { return GetParam() == "Real"; }
   kube::Client& client() { return *client_; }
-  Context ctx() { return Context{*clock_, SteadyTime::max(), {}, {}}.WithTimeout(Duration{30'000}); }
+  Context ctx() {
+    return Context{*clock_, SteadyTime::max(), {}, {}}.WithTimeout(Duration{30'000});
+  }
   const std::string& ns() const { return ns_; }
   kube::ObjectKey Key(const std::string& name) const { return {ns_, name}; }
 

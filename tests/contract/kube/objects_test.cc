@@ -164,13 +164,12 @@ TEST_P(KubeContract, StatusIsWrittenAloneAndConditionally) {
 
 TEST_P(KubeContract, StatusBodyNeedsOnlyNameVersionAndStatus) {
   const kube::Document made = MustCreate(Widget("a", 3));
-  const json body{{"apiVersion", "contract.certflow.dev/v1"},
-                  {"kind", "Widget"},
-                  {"metadata",
-                   {{"name", "a"},
-                    {"namespace", ns()},
-                    {"resourceVersion", made.resource_version()}}},
-                  {"status", {{"count", 2}}}};
+  const json body{
+      {"apiVersion", "contract.certflow.dev/v1"},
+      {"kind", "Widget"},
+      {"metadata",
+       {{"name", "a"}, {"namespace", ns()}, {"resourceVersion", made.resource_version()}}},
+      {"status", {{"count", 2}}}};
   auto written = client().ReplaceStatus(ctx(), kWidgets, Key("a"), body.dump());
   ASSERT_TRUE(written.ok()) << written.error().message;
   EXPECT_EQ(Json(*written)["spec"]["size"], 3);
@@ -179,8 +178,8 @@ TEST_P(KubeContract, StatusBodyNeedsOnlyNameVersionAndStatus) {
 
 TEST_P(KubeContract, MergePatchChangesSpecAndCountsTheGeneration) {
   MustCreate(Widget("a", 1));
-  auto patched = client().MergePatch(ctx(), kWidgets, Key("a"), "",
-                                     R"({"spec":{"size":2,"color":"red"}})");
+  auto patched =
+      client().MergePatch(ctx(), kWidgets, Key("a"), "", R"({"spec":{"size":2,"color":"red"}})");
   ASSERT_TRUE(patched.ok()) << patched.error().message;
   EXPECT_EQ(Json(*patched)["metadata"]["generation"], 2);
   patched = client().MergePatch(ctx(), kWidgets, Key("a"), "", R"({"spec":{"color":null}})");
@@ -215,11 +214,11 @@ TEST_P(KubeContract, MergePatchWithResourceVersionIsConditional) {
 
 TEST_P(KubeContract, WriteThatChangesNothingIsNoWrite) {
   MustCreate(Widget("a", 1));
-  auto first = client().MergePatch(ctx(), kWidgets, Key("a"), "status",
-                                   R"({"status":{"phase":"Ready"}})");
+  auto first =
+      client().MergePatch(ctx(), kWidgets, Key("a"), "status", R"({"status":{"phase":"Ready"}})");
   ASSERT_TRUE(first.ok());
-  auto second = client().MergePatch(ctx(), kWidgets, Key("a"), "status",
-                                    R"({"status":{"phase":"Ready"}})");
+  auto second =
+      client().MergePatch(ctx(), kWidgets, Key("a"), "status", R"({"status":{"phase":"Ready"}})");
   ASSERT_TRUE(second.ok());
   EXPECT_EQ(second->resource_version(), first->resource_version());
   json same = Json(*second);
@@ -233,8 +232,7 @@ TEST_P(KubeContract, DryRunLeavesNothing) {
   ASSERT_TRUE(made.ok()) << made.error().message;
   EXPECT_EQ(client().Get(ctx(), kWidgets, Key("ghost")).error().code, ErrorCode::kNotFound);
   MustCreate(Widget("a", 1));
-  auto patched =
-      client().MergePatch(ctx(), kWidgets, Key("a"), "", R"({"spec":{"size":5}})", true);
+  auto patched = client().MergePatch(ctx(), kWidgets, Key("a"), "", R"({"spec":{"size":5}})", true);
   ASSERT_TRUE(patched.ok());
   EXPECT_EQ(Json(*patched)["spec"]["size"], 5);
   EXPECT_EQ(Json(*client().Get(ctx(), kWidgets, Key("a")))["spec"]["size"], 1);
@@ -242,12 +240,11 @@ TEST_P(KubeContract, DryRunLeavesNothing) {
 
 TEST_P(KubeContract, DeleteHoldsToItsPreconditions) {
   const kube::Document made = MustCreate(Widget("a"));
-  auto wrong = client().Delete(ctx(), kWidgets, Key("a"),
-                               {.uid = "00000000-0000-4000-8000-0000000000ff"});
+  auto wrong =
+      client().Delete(ctx(), kWidgets, Key("a"), {.uid = "00000000-0000-4000-8000-0000000000ff"});
   ASSERT_FALSE(wrong.ok());
   EXPECT_EQ(wrong.error().code, ErrorCode::kConflict) << wrong.error().message;
-  ASSERT_TRUE(
-      client().MergePatch(ctx(), kWidgets, Key("a"), "", R"({"spec":{"size":2}})").ok());
+  ASSERT_TRUE(client().MergePatch(ctx(), kWidgets, Key("a"), "", R"({"spec":{"size":2}})").ok());
   wrong = client().Delete(ctx(), kWidgets, Key("a"),
                           {.uid = made.uid(), .resource_version = made.resource_version()});
   ASSERT_FALSE(wrong.ok());
@@ -281,9 +278,8 @@ TEST_P(KubeContract, FinalizersHoldTheObjectUntilTheLastIsGone) {
                               R"({"metadata":{"finalizers":["certflow.dev/two"]}})")
                   .ok());
   ASSERT_TRUE(client().Get(ctx(), kWidgets, Key("a")).ok());
-  ASSERT_TRUE(client()
-                  .MergePatch(ctx(), kWidgets, Key("a"), "", R"({"metadata":{"finalizers":[]}})")
-                  .ok());
+  ASSERT_TRUE(
+      client().MergePatch(ctx(), kWidgets, Key("a"), "", R"({"metadata":{"finalizers":[]}})").ok());
   EXPECT_EQ(client().Get(ctx(), kWidgets, Key("a")).error().code, ErrorCode::kNotFound);
 }
 
@@ -298,8 +294,7 @@ TEST_P(KubeContract, SecretWritesAreAnsweredWithoutTheirData) {
   json next = secret;
   next["metadata"]["resourceVersion"] = made->resource_version();
   next["data"]["key"] = "b3RoZXI=";
-  auto replaced =
-      client().ReplaceSecretBody(ctx(), kSecrets, Key("s"), SecretBytes(next.dump()));
+  auto replaced = client().ReplaceSecretBody(ctx(), kSecrets, Key("s"), SecretBytes(next.dump()));
   ASSERT_TRUE(replaced.ok()) << replaced.error().message;
   EXPECT_FALSE(Json(*replaced).contains("data"));
   EXPECT_NE(replaced->resource_version(), made->resource_version());

@@ -72,9 +72,8 @@ TEST_P(WatchContract, StreamedListEndsWithItsMark) {
   kube::WatchOptions options = From("");
   options.send_initial_events = true;
   Watching watch(client(), ctx(), kWidgets, options);
-  ASSERT_TRUE(watch.seen().WaitFor([](const Seen& events) {
-    return !events.empty() && events.back().initial_end;
-  }));
+  ASSERT_TRUE(watch.seen().WaitFor(
+      [](const Seen& events) { return !events.empty() && events.back().initial_end; }));
   const Seen events = watch.seen().events();
   ASSERT_EQ(events.size(), 3u);
   EXPECT_EQ(events[0].type, WatchEventType::kAdded);

@@ -75,8 +75,8 @@ MemoryApiServer::Impl::Impl(Clock& the_clock, MemoryApiOptions the_options)
 void MemoryApiServer::Impl::Serve(ServedResource resource) {
   const std::string name =
       resource.resource.group + "/" + resource.resource.version + "/" + resource.resource.plural;
-  stores[name] = std::make_unique<ObjectStore>(std::move(resource), clock, version, uids,
-                                               options.history);
+  stores[name] =
+      std::make_unique<ObjectStore>(std::move(resource), clock, version, uids, options.history);
 }
 
 ObjectStore* MemoryApiServer::Impl::Find(const ApiRequest& request) {
@@ -150,8 +150,7 @@ Answer MemoryApiServer::Impl::HandleLocked(const ApiRequest& request) {
   if (request.method == "GET") {
     const StoredPtr found = store->Find(request.key);
     if (!found) {
-      return Failure(404, "NotFound",
-                     request.plural + " \"" + request.key.name + "\" not found");
+      return Failure(404, "NotFound", request.plural + " \"" + request.key.name + "\" not found");
     }
     Answer answer;
     answer.body = request.metadata_only ? MetadataOnly(found->value) : found->text;
@@ -223,8 +222,7 @@ Answer MemoryApiServer::Impl::Page(ObjectStore& store, const ApiRequest& request
     items += request.metadata_only ? MetadataOnly(object.value) : object.text;
   }
   Answer answer;
-  answer.body = "{\"kind\":\"" +
-                (request.metadata_only ? "PartialObjectMetadata" : resource.kind) +
+  answer.body = "{\"kind\":\"" + (request.metadata_only ? "PartialObjectMetadata" : resource.kind) +
                 "List\",\"apiVersion\":\"" +
                 (request.metadata_only ? "meta.k8s.io/v1" : resource.ApiVersion()) +
                 "\",\"metadata\":" + metadata.dump() + ",\"items\":[" + items + "]}";

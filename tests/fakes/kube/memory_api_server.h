@@ -33,7 +33,7 @@ struct InterceptedRequest {
   std::string_view method;  // "PUT"
   std::string_view path;    // decoded, without the query
   std::string_view query;
-  std::string_view verb;    // get list watch create update patch delete, or "other"
+  std::string_view verb;      // get list watch create update patch delete, or "other"
   std::string_view resource;  // plural, with "/status" for the subresource; may be empty
 };
 
@@ -41,14 +41,14 @@ struct InterceptedRequest {
 struct ServedResource {
   kube::Resource resource;
   bool status_subresource = true;
-  bool generation = true;              // counts changes outside metadata and status
-  bool unconditional_update = false;   // a PUT may come without resourceVersion
+  bool generation = true;             // counts changes outside metadata and status
+  bool unconditional_update = false;  // a PUT may come without resourceVersion
 };
 
 struct MemoryApiOptions {
   bool watch_list = true;
-  int page_limit = 0;               // never more items a page; 0: what was asked for
-  std::size_t history = 20'000;     // events a resource remembers for watches
+  int page_limit = 0;            // never more items a page; 0: what was asked for
+  std::size_t history = 20'000;  // events a resource remembers for watches
 };
 
 // An API server in memory that speaks the same HTTP and JSON, for the real kube::Client: get, list
@@ -73,8 +73,8 @@ class MemoryApiServer : public net::HttpClient {
   void SetWatchList(bool served);
   // Everything that was, is too old: resuming watches and continue tokens get 410.
   void Compact();
-  void EndWatches();     // the server's regular end
-  void BreakWatches();   // the connections are lost
+  void EndWatches();    // the server's regular end
+  void BreakWatches();  // the connections are lost
   void SendBookmarks();
   // While held, watches see nothing: caches turn stale.
   void HoldWatches(bool hold);

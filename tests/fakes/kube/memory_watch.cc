@@ -143,9 +143,9 @@ class Watch {
   }
 
   void AddError() {
-    out_ += Line("ERROR", Failure(410, "Expired", "too old resource version: " +
-                                                      std::to_string(seen_))
-                              .body);
+    out_ +=
+        Line("ERROR",
+             Failure(410, "Expired", "too old resource version: " + std::to_string(seen_)).body);
     finished_ = true;
   }
 

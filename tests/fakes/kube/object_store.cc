@@ -117,8 +117,7 @@ std::vector<StoredPtr> ObjectStore::All(std::string_view ns) const {
 }
 
 Answer ObjectStore::NotFound(const kube::ObjectKey& key) const {
-  return Failure(404, "NotFound",
-                 served_.resource.plural + " \"" + key.name + "\" not found");
+  return Failure(404, "NotFound", served_.resource.plural + " \"" + key.name + "\" not found");
 }
 
 Answer ObjectStore::Conflict(const kube::ObjectKey& key, const std::string& why) const {
@@ -233,14 +232,15 @@ Answer ObjectStore::Update(const kube::ObjectKey& key, const StoredPtr& old, boo
   const std::string uid = Text(metadata, "uid");
   const std::string live = Text(old->value.at("metadata"), "uid");
   if (!uid.empty() && uid != live) {
-    return Conflict(key, "Precondition failed: UID in precondition: " + uid +
-                             ", UID in object meta: " + live);
+    return Conflict(
+        key, "Precondition failed: UID in precondition: " + uid + ", UID in object meta: " + live);
   }
   KeepServerFields(old->value, status, object);
   if (Deleting(object) && AddsFinalizer(old->value, object)) {
-    return Failure(422, "Invalid",
-                   "metadata.finalizers: Forbidden: no new finalizers can be added if the object is "
-                   "being deleted");
+    return Failure(
+        422, "Invalid",
+        "metadata.finalizers: Forbidden: no new finalizers can be added if the object is "
+        "being deleted");
   }
   Answer answer;
   if (object == old->value) {  // no write at all
@@ -331,9 +331,9 @@ void ObjectStore::Remember(StoreEvent event) {
 
 bool ObjectStore::EventsSince(std::uint64_t version, std::vector<StoreEvent>& events) const {
   if (version < forgotten_) return false;
-  auto first = std::upper_bound(
-      history_.begin(), history_.end(), version,
-      [](std::uint64_t v, const StoreEvent& event) { return v < event.version; });
+  auto first =
+      std::upper_bound(history_.begin(), history_.end(), version,
+                       [](std::uint64_t v, const StoreEvent& event) { return v < event.version; });
   events.assign(first, history_.end());
   return true;
 }

@@ -29,7 +29,9 @@ struct ApiRequest {
   bool dry_run() const { return Parameter("dryRun") == "All"; }
   bool watch() const { return method == "GET" && key.name.empty() && Is("watch"); }
   std::string Verb() const;
-  std::string ResourceName() const { return subresource.empty() ? plural : plural + "/" + subresource; }
+  std::string ResourceName() const {
+    return subresource.empty() ? plural : plural + "/" + subresource;
+  }
 };
 
 ApiRequest ParseRequest(const net::HttpRequest& request);

@@ -98,8 +98,8 @@ std::optional<Selector::Term> Selector::ParseTerm(std::string text, bool field) 
 
 bool Selector::Holds(const Term& term, const json& object) {
   const auto value = term.field ? Field(object, term.key) : Label(object, term.key);
-  const bool in = value && std::find(term.values.begin(), term.values.end(), *value) !=
-                               term.values.end();
+  const bool in =
+      value && std::find(term.values.begin(), term.values.end(), *value) != term.values.end();
   switch (term.kind) {
     case Kind::kIn:
       return in;

@@ -43,7 +43,8 @@ struct MemoryApiServer::Impl {
   std::uint64_t version = 1000;
   std::uint64_t uids = 0;
   std::uint64_t last_token = 0;
-  std::map<std::string, std::unique_ptr<ObjectStore>, std::less<>> stores;  // "group/version/plural"
+  std::map<std::string, std::unique_ptr<ObjectStore>, std::less<>>
+      stores;  // "group/version/plural"
   std::map<std::uint64_t, std::shared_ptr<const Snapshot>> snapshots;
   std::map<std::string, std::size_t> counts;
   std::shared_ptr<const Interceptor> interceptor;

@@ -12,7 +12,8 @@ namespace certflow::kube {
 namespace {
 
 std::string Status(int code, const std::string& reason, const std::string& message) {
-  return nlohmann::json{{"kind", "Status"}, {"reason", reason}, {"message", message}, {"code", code}}
+  return nlohmann::json{
+      {"kind", "Status"}, {"reason", reason}, {"message", message}, {"code", code}}
       .dump();
 }
 
@@ -30,7 +31,8 @@ TEST(AnswerErrorTest, CodeAndReasonDecideTheClass) {
       {"bad request", true, 400, Status(400, "BadRequest", "x"), ErrorCode::kInvalid, "BadRequest"},
       {"unauthorized", false, 401, "", ErrorCode::kUnauthorized, "Http401"},
       {"forbidden", true, 403, Status(403, "Forbidden", "x"), ErrorCode::kForbidden, "Forbidden"},
-      {"object missing", false, 404, Status(404, "NotFound", "x"), ErrorCode::kNotFound, "NotFound"},
+      {"object missing", false, 404, Status(404, "NotFound", "x"), ErrorCode::kNotFound,
+       "NotFound"},
       {"API missing", false, 404, "404 page not found", ErrorCode::kNotFound, "ApiNotServed"},
       {"name taken", true, 409, Status(409, "AlreadyExists", "x"), ErrorCode::kAlreadyExists,
        "AlreadyExists"},
@@ -64,7 +66,8 @@ TEST(AnswerErrorTest, RetryAfterComesFromHeaderOrStatus) {
   Error error = AnswerError(false, 429, {{"retry-after", "7"}}, "slow down");
   EXPECT_EQ(error.retry, Retry::kAfter);
   EXPECT_EQ(error.retry_after, Duration{7'000});
-  error = AnswerError(false, 500, {}, R"({"reason":"ServerTimeout","details":{"retryAfterSeconds":2}})");
+  error = AnswerError(false, 500, {},
+                      R"({"reason":"ServerTimeout","details":{"retryAfterSeconds":2}})");
   EXPECT_EQ(error.retry_after, Duration{2'000});
   error = AnswerError(false, 429, {{"retry-after", "99999999"}}, "");
   EXPECT_LE(*error.retry_after, Duration{3'600'000});
@@ -79,8 +82,9 @@ TEST(AnswerErrorTest, TextFromOutsideIsCutAndCleaned) {
 }
 
 TEST(AnswerErrorTest, HostileStatusIsNoTrouble) {
-  for (const char* body : {R"({"reason":7,"details":[],"message":{}})", R"({"details":{"causes":[1,{}]}})",
-                           "{", R"({"details":{"causes":{}}})", "[]"}) {
+  for (const char* body :
+       {R"({"reason":7,"details":[],"message":{}})", R"({"details":{"causes":[1,{}]}})", "{",
+        R"({"details":{"causes":{}}})", "[]"}) {
     EXPECT_EQ(AnswerError(false, 403, {}, body).code, ErrorCode::kForbidden) << body;
   }
 }
@@ -99,8 +103,9 @@ TEST(UrlTest, PathsFollowGroupNamespaceAndSubresource) {
 }
 
 TEST(UrlTest, SegmentsThatLeadElsewhereAreRefused) {
-  for (const std::string& name : {std::string(".."), std::string("."), std::string(), std::string("a/../b"),
-                                 std::string("a%2e"), std::string("a\0b", 3), std::string(254, 'a')}) {
+  for (const std::string& name :
+       {std::string(".."), std::string("."), std::string(), std::string("a/../b"),
+        std::string("a%2e"), std::string("a\0b", 3), std::string(254, 'a')}) {
     EXPECT_FALSE(ObjectPath(kRuns, {"ns", name}).ok()) << name;
     EXPECT_FALSE(ObjectPath(kRuns, {name, "n"}).ok()) << name;
   }
@@ -116,10 +121,13 @@ std::vector<std::string> Lines(const std::vector<std::string>& chunks) {
   LineSplitter splitter;
   std::vector<std::string> lines;
   for (const std::string& chunk : chunks) {
-    EXPECT_TRUE(splitter.Feed(chunk, [&](std::string_view line) -> Result<void> {
-      lines.emplace_back(line);
-      return {};
-    }).ok());
+    EXPECT_TRUE(splitter
+                    .Feed(chunk,
+                          [&](std::string_view line) -> Result<void> {
+                            lines.emplace_back(line);
+                            return {};
+                          })
+                    .ok());
   }
   return lines;
 }

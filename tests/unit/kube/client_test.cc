@@ -75,9 +75,10 @@ TEST_F(ClientTest, OverloadIsNotRetriedHere) {
 TEST_F(ClientTest, WritesNameTheirManagerAndAreStrict) {
   http_.Answer(200, kObject);
   ASSERT_TRUE(client_->MergePatch(ctx_, kRuns, {"ns", "a"}, "status", "{}", true).ok());
-  EXPECT_EQ(http_.seen[0].url,
-            "https://api.example:6443/prefix/apis/certflow.dev/v1alpha1/namespaces/ns/workflowruns/a/"
-            "status?fieldManager=certflow&fieldValidation=Strict&dryRun=All");
+  EXPECT_EQ(
+      http_.seen[0].url,
+      "https://api.example:6443/prefix/apis/certflow.dev/v1alpha1/namespaces/ns/workflowruns/a/"
+      "status?fieldManager=certflow&fieldValidation=Strict&dryRun=All");
   EXPECT_EQ(http_.seen[0].method, "PATCH");
 }
 
@@ -85,14 +86,16 @@ TEST_F(ClientTest, DeleteAlwaysCarriesTheUid) {
   EXPECT_EQ(client_->Delete(ctx_, kRuns, {"ns", "a"}, {}).error().reason, "UidMissing");
   EXPECT_TRUE(http_.seen.empty());
   http_.Answer(200, "{}");
-  ASSERT_TRUE(client_->Delete(ctx_, kRuns, {"ns", "a"}, {.uid = "u", .resource_version = "7"}).ok());
+  ASSERT_TRUE(
+      client_->Delete(ctx_, kRuns, {"ns", "a"}, {.uid = "u", .resource_version = "7"}).ok());
   const auto body = nlohmann::json::parse(http_.seen[0].body);
   EXPECT_EQ(body["preconditions"]["uid"], "u");
   EXPECT_EQ(body["preconditions"]["resourceVersion"], "7");
 }
 
 TEST_F(ClientTest, ListNeverMixesContinueAndResourceVersion) {
-  const char* page = R"({"metadata":{"resourceVersion":"9","continue":"next"},"items":[{"metadata":{"name":"a"}}]})";
+  const char* page =
+      R"({"metadata":{"resourceVersion":"9","continue":"next"},"items":[{"metadata":{"name":"a"}}]})";
   http_.Answer(200, page);
   auto listed = client_->List(ctx_, kRuns, {.ns = "ns"}, 2, "", "5");
   ASSERT_TRUE(listed.ok());
@@ -128,7 +131,8 @@ TEST_F(ClientTest, RawTakesPathsOnly) {
 }
 
 TEST_F(ClientTest, WatchThatBreaksInsideAnEventKeepsWhatWasWhole) {
-  http_.Stream({200, {R"({"type":"ADDED","object":{"metadata":{"name":"a"}}})", "\n{\"type\":\"MOD"}, {}});
+  http_.Stream(
+      {200, {R"({"type":"ADDED","object":{"metadata":{"name":"a"}}})", "\n{\"type\":\"MOD"}, {}});
   KeepEvents sink;
   const auto result = client_->Watch(ctx_, kRuns, {}, sink);
   ASSERT_FALSE(result.ok());
@@ -140,7 +144,8 @@ TEST_F(ClientTest, ExpiredComesAsStatusOrInsideTheStream) {
   KeepEvents sink;
   http_.Stream({410, {R"({"kind":"Status","reason":"Expired","code":410})"}, {}});
   EXPECT_EQ(client_->Watch(ctx_, kRuns, {}, sink).error().code, ErrorCode::kExpired);
-  http_.Stream({200, {"{\"type\":\"ERROR\",\"object\":{\"code\":410,\"reason\":\"Expired\"}}\n"}, {}});
+  http_.Stream(
+      {200, {"{\"type\":\"ERROR\",\"object\":{\"code\":410,\"reason\":\"Expired\"}}\n"}, {}});
   EXPECT_EQ(client_->Watch(ctx_, kRuns, {}, sink).error().code, ErrorCode::kExpired);
 }
 

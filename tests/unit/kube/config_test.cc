@@ -23,8 +23,8 @@ class ConfigTest : public ::testing::Test {
     std::string pattern = (fs::temp_directory_path() / "certflow-config-XXXXXX").string();
     ASSERT_NE(::mkdtemp(pattern.data()), nullptr);
     folder_ = pattern;
-    for (const char* name : {"KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT",
-                             "POD_NAMESPACE"}) {
+    for (const char* name :
+         {"KUBECONFIG", "KUBERNETES_SERVICE_HOST", "KUBERNETES_SERVICE_PORT", "POD_NAMESPACE"}) {
       ::unsetenv(name);
     }
   }
@@ -38,9 +38,10 @@ class ConfigTest : public ::testing::Test {
   }
   std::string Config(const std::string& cluster, const std::string& user,
                      const std::string& name = "config") const {
-    return Write(name, "current-context: c\nclusters: [{name: c, cluster: {" + cluster +
-                           "}}]\nusers: [{name: u, user: {" + user +
-                           "}}]\ncontexts: [{name: c, context: {cluster: c, user: u, namespace: n}}]\n");
+    return Write(name,
+                 "current-context: c\nclusters: [{name: c, cluster: {" + cluster +
+                     "}}]\nusers: [{name: u, user: {" + user +
+                     "}}]\ncontexts: [{name: c, context: {cluster: c, user: u, namespace: n}}]\n");
   }
   std::string Script(const std::string& body) const {
     const std::string path = Write("plugin", "#!/bin/sh\ncd \"$(dirname \"$0\")\"\n" + body);
@@ -48,12 +49,13 @@ class ConfigTest : public ::testing::Test {
     return path;
   }
   std::string ExecConfig(const std::string& more = "interactiveMode: Never") const {
-    return Config("server: 'https://a'",
-                  "exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin, " + more + "}");
+    return Config(
+        "server: 'https://a'",
+        "exec: {apiVersion: client.authentication.k8s.io/v1, command: ./plugin, " + more + "}");
   }
   static std::string Credential(const std::string& status) {
-    return "printf '%s' '{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{" + status +
-           "}}'\n";
+    return "printf '%s' '{\"apiVersion\":\"client.authentication.k8s.io/v1\",\"status\":{" +
+           status + "}}'\n";
   }
   int Runs() const {
     std::ifstream in(folder_ + "/runs");
@@ -73,11 +75,15 @@ class ConfigTest : public ::testing::Test {
 TEST_F(ConfigTest, FirstFileWinsEntryByEntryAndPathsAreTheFilesOwn) {
   Write("one/ca.pem", "CA-ONE");
   Write("two/ca.pem", "CA-TWO");
-  Write("one/config", "clusters: [{name: c, cluster: {server: 'https://one/', certificate-authority: ca.pem}}]\n");
+  Write(
+      "one/config",
+      "clusters: [{name: c, cluster: {server: 'https://one/', certificate-authority: ca.pem}}]\n");
   Write("two/config",
         "current-context: c\nclusters: [{name: c, cluster: {server: 'https://two'}}]\n"
-        "users: [{name: u, user: {token: t}}]\ncontexts: [{name: c, context: {cluster: c, user: u}}]\n");
-  ::setenv("KUBECONFIG", (folder_ + "/missing:" + folder_ + "/one/config:" + folder_ + "/two/config").c_str(), 1);
+        "users: [{name: u, user: {token: t}}]\ncontexts: [{name: c, context: {cluster: c, user: "
+        "u}}]\n");
+  ::setenv("KUBECONFIG",
+           (folder_ + "/missing:" + folder_ + "/one/config:" + folder_ + "/two/config").c_str(), 1);
   auto config = LoadConfig("", "");
   ASSERT_TRUE(config.ok()) << config.error().message;
   EXPECT_EQ((*config)->server(), "https://one");
@@ -89,10 +95,11 @@ TEST_F(ConfigTest, FirstFileWinsEntryByEntryAndPathsAreTheFilesOwn) {
 }
 
 TEST_F(ConfigTest, DataWinsOverFilesAndNamesAreKept) {
-  const std::string path = Config(
-      "server: 'https://a', certificate-authority: none.pem, certificate-authority-data: " +
-          Base64Encode("CA") + ", tls-server-name: real.name, proxy-url: 'http://p:1'",
-      "client-certificate-data: " + Base64Encode("CERT") + ", client-key-data: " + Base64Encode("KEY"));
+  const std::string path =
+      Config("server: 'https://a', certificate-authority: none.pem, certificate-authority-data: " +
+                 Base64Encode("CA") + ", tls-server-name: real.name, proxy-url: 'http://p:1'",
+             "client-certificate-data: " + Base64Encode("CERT") +
+                 ", client-key-data: " + Base64Encode("KEY"));
   auto config = LoadKubeconfig(path, "");
   ASSERT_TRUE(config.ok()) << config.error().message;
   auto credential = (*config)->Current(ctx_);
@@ -252,7 +259,8 @@ TEST(ProgramTest, InputGoesInAndBothOutputsComeOut) {
   const auto clock = MakeSystemClock();
   const Context ctx{*clock, SteadyTime::max(), {}, {}};
   const std::string input(300'000, 'x');
-  auto result = RunProgram(ctx, {{"sh", "-c", "cat; echo err >&2; exit 4"}, OwnEnvironment(), input});
+  auto result =
+      RunProgram(ctx, {{"sh", "-c", "cat; echo err >&2; exit 4"}, OwnEnvironment(), input});
   ASSERT_TRUE(result.ok()) << result.error().message;
   EXPECT_EQ(result->out, input);
   EXPECT_EQ(result->err, "err\n");

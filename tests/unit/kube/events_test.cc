@@ -17,8 +17,11 @@ using nlohmann::json;
 class EventsTest : public ::testing::Test {
  protected:
   EventNote Note(const std::string& text, const std::string& object = "a") const {
-    return {{"certflow.dev/v1alpha1", "WorkflowRun", "prod", object, "uid-" + object}, false,
-            "Renewed", "Renew", text};
+    return {{"certflow.dev/v1alpha1", "WorkflowRun", "prod", object, "uid-" + object},
+            false,
+            "Renewed",
+            "Renew",
+            text};
   }
   std::vector<json> Events() const {
     std::vector<json> events;
