@@ -72,14 +72,21 @@ void CurlEngine::SetUpLane(LaneState& lane, long max_per_host, bool http2) {
                     http2 ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
 }
 
-CurlEngine::~CurlEngine() {
+void CurlEngine::Close() {
   {
     MutexLock lock(mutex_);
     closing_ = true;
   }
   Wake();
   thread_.join();
-  idle_.clear();
+}
+
+CurlEngine::~CurlEngine() {
+  if (thread_.joinable()) Close();
+  {
+    MutexLock lock(mutex_);
+    idle_.clear();
+  }
   const SigpipeGuard guard;  // closing a TLS connection writes to it
   for (LaneState& lane : lanes_) curl_multi_cleanup(lane.multi);
   ::close(wakeup_);

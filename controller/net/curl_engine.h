@@ -43,6 +43,8 @@ class CurlEngine {
 
   CurlEngine(std::string_view name, const HttpEngineOptions& options);
   ~CurlEngine();
+  // Ends what runs (kStopped) and the thread; Run starts nothing afterwards. Once.
+  void Close() CF_EXCLUDES(mutex_);
   CurlEngine(const CurlEngine&) = delete;
   CurlEngine& operator=(const CurlEngine&) = delete;
 

@@ -1,5 +1,6 @@
 #include "controller/net/http_client.h"
 
+#include "controller/base/mutex.h"
 #include "controller/net/curl_engine.h"
 #include "controller/net/curl_transfer.h"
 
@@ -17,6 +18,13 @@ class CurlHttpClient final : public HttpClient {
   CurlHttpClient(std::string_view name, HttpEngineOptions options)
       : options_(std::move(options)), engine_(name, options_) {}
 
+  // Callers that are inside are let go first, and seen out.
+  ~CurlHttpClient() override {
+    engine_.Close();
+    MutexLock lock(mutex_);
+    while (inside_ > 0) left_.wait(mutex_);
+  }
+
   Result<HttpResponse> Do(const Context& ctx, const HttpRequest& request) override {
     HttpResponse response;
     CF_RETURN_IF_ERROR(Perform(ctx, request, nullptr, &response));
@@ -28,9 +36,28 @@ class CurlHttpClient final : public HttpClient {
   }
 
  private:
+  // Counts a caller for as long as it uses this object.
+  class Visit {
+   public:
+    explicit Visit(CurlHttpClient& client) : client_(client) {
+      MutexLock lock(client_.mutex_);
+      ++client_.inside_;
+    }
+    ~Visit() {
+      MutexLock lock(client_.mutex_);
+      if (--client_.inside_ == 0) client_.left_.notify_all();
+    }
+    Visit(const Visit&) = delete;
+    Visit& operator=(const Visit&) = delete;
+
+   private:
+    CurlHttpClient& client_;
+  };
+
   Result<void> Perform(const Context& ctx, const HttpRequest& request, StreamSink* sink,
                        HttpResponse* response) {
     CF_RETURN_IF_ERROR(ctx.Check());
+    const Visit visit(*this);
     EasyHandle easy = engine_.TakeHandle();
     Result<void> result;
     {
@@ -50,6 +77,9 @@ class CurlHttpClient final : public HttpClient {
   const HttpEngineOptions options_;
   TlsCache tls_;
   CurlEngine engine_;
+  Mutex mutex_;
+  CondVar left_;
+  int inside_ CF_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace

@@ -208,11 +208,11 @@ TEST_F(HttpTest, AThousandCallersShareTheConnectionsOfAHost) {
 
 TEST_F(HttpTest, EngineThatEndsLetsItsCallersGo) {
   RawHttpServer server([](const RawRequest&) { return RawReply::Hang(); });
+  HttpClient& http = *http_;
   std::jthread closer([&] {
     server.WaitForRequests(1);
     http_.reset();
   });
-  HttpClient& http = *http_;
   EXPECT_EQ(CodeOf(http.Do(Ctx(), Request("GET", server.url()))), ErrorCode::kCancelled);
 }
 
