@@ -320,10 +320,14 @@ std::string DecisionSource(std::string_view text, bool on_workflow) {
   return (on_workflow ? "workflow: " : "") + Sanitize(text, 512);
 }
 
-bool IsDecisionRecorded(const RunStatus& status, std::string_view source) {
-  auto same = [&](const auto& item) { return item.source == source; };
-  return std::any_of(status.approvals.begin(), status.approvals.end(), same) ||
-         std::any_of(status.refusals.begin(), status.refusals.end(), same);
+bool IsDecisionRecorded(const RunStatus& status, DecisionKind kind, std::string_view source) {
+  bool approve = kind == DecisionKind::kApprove;
+  return std::any_of(status.approvals.begin(), status.approvals.end(),
+                     [&](const Decision& d) {
+                       return d.source == source && d.approved == approve;
+                     }) ||
+         std::any_of(status.refusals.begin(), status.refusals.end(),
+                     [&](const Refusal& r) { return r.source == source; });
 }
 
 namespace {
@@ -331,8 +335,9 @@ namespace {
 bool OwesSomething(const Run& run) {
   if (run.meta.has_run_finalizer) return true;
   for (const auto& [key, value] : run.meta.annotations) {
-    if (DecisionKindOf(key) != DecisionKind::kNone &&
-        !IsDecisionRecorded(run.status, DecisionSource(value, false))) {
+    DecisionKind kind = DecisionKindOf(key);
+    if (kind != DecisionKind::kNone &&
+        !IsDecisionRecorded(run.status, kind, DecisionSource(value, false))) {
       return true;
     }
   }

@@ -139,7 +139,7 @@ enum class DecisionKind { kNone, kApprove, kReject };
 DecisionKind DecisionKindOf(std::string_view annotation);
 // How status names a decision that was taken in: its text, and that it stood on the workflow.
 std::string DecisionSource(std::string_view text, bool on_workflow);
-bool IsDecisionRecorded(const RunStatus& status, std::string_view source);
+bool IsDecisionRecorded(const RunStatus& status, DecisionKind kind, std::string_view source);
 Result<Plan> DecodePlan(std::string_view json, std::string_view ns);
 std::string EncodeRunStatus(const Run& run);
 

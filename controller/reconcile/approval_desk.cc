@@ -14,7 +14,7 @@ using Json = nlohmann::json;
 
 struct Written {
   std::string annotation, value;
-  bool approve = true;
+  api::DecisionKind kind = api::DecisionKind::kNone;
   bool on_workflow = false;
 };
 
@@ -22,7 +22,7 @@ void Collect(const api::ObjectMeta& meta, bool on_workflow, std::vector<Written>
   for (const auto& [key, value] : meta.annotations) {
     api::DecisionKind kind = api::DecisionKindOf(key);
     if (kind == api::DecisionKind::kNone) continue;
-    out.push_back({key, value, kind == api::DecisionKind::kApprove, on_workflow});
+    out.push_back({key, value, kind, on_workflow});
   }
 }
 
@@ -36,6 +36,16 @@ bool IsHistory(const Written& written, const api::Run& run, WallTime at) {
   if (!written.on_workflow || at >= run.meta.created) return false;
   auto parsed = workflow::ParseDecision(written.value, true);
   return parsed.ok() && parsed->run != run.meta.name;
+}
+
+// Given before the gate asks: it stays where it is and counts when the gate opens.
+bool IsAhead(const Written& written, const api::Run& run, std::string_view open_gate) {
+  if (api::IsTerminal(run.status.state)) return false;
+  auto parsed = workflow::ParseDecision(written.value, written.on_workflow);
+  if (!parsed.ok() || parsed->gate == open_gate) return false;
+  return std::any_of(run.status.ledger.begin(), run.status.ledger.end(), [&](const auto& entry) {
+    return entry.id == "confirmation/" + parsed->gate && entry.state == api::EntryState::kPending;
+  });
 }
 
 }  // namespace
@@ -75,7 +85,8 @@ Result<bool> ApprovalDesk::TakeIn(const Context& ctx, const api::Workflow* workf
   bool recorded = false;
   for (const Written& written : found) {
     std::string source = api::DecisionSource(written.value, written.on_workflow);
-    if (api::IsDecisionRecorded(run.status, source)) continue;
+    if (api::IsDecisionRecorded(run.status, written.kind, source)) continue;
+    if (IsAhead(written, run, open_gate)) continue;
     const kube::Resource& resource =
         written.on_workflow ? api::WorkflowResource() : api::RunResource();
     const kube::ObjectKey key = written.on_workflow ? workflow->meta.key() : run.meta.key();
@@ -94,7 +105,8 @@ Result<bool> ApprovalDesk::TakeIn(const Context& ctx, const api::Workflow* workf
                                  FormatTime(*since) + "); write it again"};
     } else {
       verdict = workflow::JudgeDecision({run, plan, open_gate, std::nullopt, written.on_workflow},
-                                        written.approve, written.value, time);
+                                        written.kind == api::DecisionKind::kApprove,
+                                        written.value, time);
     }
     if (auto* decision = std::get_if<api::Decision>(&verdict)) {
       decision->source = source;
