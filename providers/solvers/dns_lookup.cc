@@ -134,12 +134,11 @@ Result<std::vector<std::string>> DnsLookup::ServersOf(const Context& ctx,
 
 Result<bool> DnsLookup::HasTxt(const Context& ctx, const net::HostPort& server,
                                const std::string& name, std::string_view value) const {
-  CF_ASSIGN_OR_RETURN(const DnsMessage message,
-                      Ask(ctx, server, name, RecordType::kTxt, false));
+  CF_ASSIGN_OR_RETURN(const DnsMessage message, Ask(ctx, server, name, RecordType::kTxt, false));
   if (message.rcode != kNoError && message.rcode != kNxDomain) {
-    return MakeError(ErrorCode::kUnavailable, "DnsUnavailable",
-                     net::FormatHostPort(server) + " answered with rcode " +
-                         std::to_string(message.rcode));
+    return MakeError(
+        ErrorCode::kUnavailable, "DnsUnavailable",
+        net::FormatHostPort(server) + " answered with rcode " + std::to_string(message.rcode));
   }
   return std::any_of(message.answers.begin(), message.answers.end(), [&](const DnsRecord& record) {
     return Is(record, RecordType::kTxt, name) && JoinTxt(record.data) == value;

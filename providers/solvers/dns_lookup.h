@@ -34,8 +34,8 @@ class DnsLookup {
                       std::string_view value) const;
 
  private:
-  Result<DnsMessage> Ask(const Context& ctx, const net::HostPort& server,
-                         const std::string& name, RecordType type, bool recurse) const;
+  Result<DnsMessage> Ask(const Context& ctx, const net::HostPort& server, const std::string& name,
+                         RecordType type, bool recurse) const;
   Result<std::string> CnameOf(const Context& ctx, const std::string& name) const;
 
   net::HostPort nameserver_;

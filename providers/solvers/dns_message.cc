@@ -56,8 +56,8 @@ Result<DnsRecord> ReadRecord(std::string_view message, std::size_t& at) {
   if (message.size() - at < 10) return BadAnswer();
   record.type = ReadU16(message, at);
   record.klass = ReadU16(message, at + 2);
-  record.ttl = static_cast<std::uint32_t>(ReadU16(message, at + 4)) << 16 |
-               ReadU16(message, at + 6);
+  record.ttl =
+      static_cast<std::uint32_t>(ReadU16(message, at + 4)) << 16 | ReadU16(message, at + 6);
   const std::size_t length = ReadU16(message, at + 8);
   at += 10;
   if (message.size() - at < length) return BadAnswer();

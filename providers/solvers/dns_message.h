@@ -13,7 +13,13 @@
 namespace certflow::providers::solvers {
 
 enum class RecordType : std::uint16_t {
-  kA = 1, kNs = 2, kCname = 5, kSoa = 6, kTxt = 16, kAaaa = 28, kTsig = 250
+  kA = 1,
+  kNs = 2,
+  kCname = 5,
+  kSoa = 6,
+  kTxt = 16,
+  kAaaa = 28,
+  kTsig = 250
 };
 enum class RecordClass : std::uint16_t { kIn = 1, kNone = 254, kAny = 255 };
 enum class Opcode : std::uint8_t { kQuery = 0, kUpdate = 5 };
@@ -33,8 +39,8 @@ struct DnsRecord {
   std::uint16_t type = 0;
   std::uint16_t klass = 0;
   std::uint32_t ttl = 0;
-  std::string data;    // as on the wire
-  std::string target;  // NS, CNAME: the name; empty when it is none of ours
+  std::string data;        // as on the wire
+  std::string target;      // NS, CNAME: the name; empty when it is none of ours
   std::size_t offset = 0;  // where the record begins in the message
 };
 

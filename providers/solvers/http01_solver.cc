@@ -23,8 +23,8 @@ bool IsRedirect(int status) {
 
 // Absolute and absolute-path references; web servers send no others for this path.
 std::optional<std::string> RedirectTarget(const std::string& from, std::string_view location) {
-  const bool printable = std::all_of(location.begin(), location.end(),
-                                     [](char c) { return c > ' ' && c < 0x7f; });
+  const bool printable =
+      std::all_of(location.begin(), location.end(), [](char c) { return c > ' ' && c < 0x7f; });
   if (!printable || location.size() > 2048) return std::nullopt;
   if (location.starts_with("http://") || location.starts_with("https://")) {
     return std::string(location);

@@ -65,8 +65,7 @@ class IngressSolver : public seams::ChallengeSolver {
          {{"name", IngressName(challenge)},
           {"namespace", options_.ns},
           {"labels", {{"app.kubernetes.io/managed-by", "certflow"}}}}},
-        {"spec",
-         {{"rules", {{{"host", challenge.domain}, {"http", {{"paths", {path}}}}}}}}}};
+        {"spec", {{"rules", {{{"host", challenge.domain}, {"http", {{"paths", {path}}}}}}}}}};
     return ingress.dump();
   }
 

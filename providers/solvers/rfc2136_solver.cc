@@ -125,8 +125,7 @@ Result<bool> Rfc2136Solver::Visible(const Context& ctx, const seams::Challenge& 
     for (const std::string& name : names) servers.push_back({name, kDnsPort});
   }
   for (const net::HostPort& server : servers) {
-    CF_ASSIGN_OR_RETURN(const bool visible,
-                        VisibleAt(ctx, server, place, challenge.dns_value));
+    CF_ASSIGN_OR_RETURN(const bool visible, VisibleAt(ctx, server, place, challenge.dns_value));
     if (!visible) return false;
   }
   return true;

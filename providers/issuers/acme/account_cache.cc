@@ -10,9 +10,8 @@ constexpr std::size_t kMaxNonceLength = 512;
 // RFC 8555 section 6.5.1: anything but base64url is to be ignored.
 bool IsNonce(std::string_view nonce) {
   return !nonce.empty() && nonce.size() <= kMaxNonceLength &&
-         std::all_of(nonce.begin(), nonce.end(), [](unsigned char c) {
-           return std::isalnum(c) || c == '-' || c == '_';
-         });
+         std::all_of(nonce.begin(), nonce.end(),
+                     [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; });
 }
 
 }  // namespace
@@ -22,8 +21,8 @@ void AcmeAccountCache::AwaitTurn(const Context& ctx, const bool& busy) {
   changed_.wait(mutex_, ctx.stop, [&busy] { return !busy; });
 }
 
-Result<Directory> AcmeAccountCache::GetDirectory(
-    const Context& ctx, const std::function<Result<Directory>()>& fetch) {
+Result<Directory> AcmeAccountCache::GetDirectory(const Context& ctx,
+                                                 const std::function<Result<Directory>()>& fetch) {
   {
     MutexLock lock(mutex_);
     AwaitTurn(ctx, fetching_directory_);

@@ -59,8 +59,7 @@ class AcmeIssuer final : public seams::Issuer {
                            const StepMemo& memo) override;
   Result<Issuance> Advance(const Context& ctx, const IssueRequest& what,
                            const StepMemo& memo) override;
-  Result<void> Cleanup(const Context& ctx, const IssueRequest& what,
-                       const StepMemo& memo) override;
+  Result<void> Cleanup(const Context& ctx, const IssueRequest& what, const StepMemo& memo) override;
 
  private:
   AcmeClient Client(AccountUse use) {
@@ -69,8 +68,8 @@ class AcmeIssuer final : public seams::Issuer {
   Result<std::optional<Order>> LoadOrder(const Context& ctx, AcmeClient& client,
                                          const IssueRequest& what, const StepMemo& memo);
   Result<Issuance> Decide(const Context& ctx, StepMemo memo) const;
-  Result<Issuance> ObserveIntent(const Context& ctx, AcmeClient& client,
-                                 const IssueRequest& what, StepMemo memo);
+  Result<Issuance> ObserveIntent(const Context& ctx, AcmeClient& client, const IssueRequest& what,
+                                 StepMemo memo);
   Result<Issuance> CreateOrder(const Context& ctx, AcmeClient& client, const IssueRequest& what,
                                StepMemo memo);
   Result<Issuance> Finalize(const Context& ctx, AcmeClient& client, const IssueRequest& what,
@@ -102,8 +101,7 @@ Result<Issuance> AcmeIssuer::Decide(const Context& ctx, StepMemo memo) const {
 // Empty when the order is gone: unknown to the server (which may have lost the account as well),
 // past its end, or finished with somebody else's key.
 Result<std::optional<Order>> AcmeIssuer::LoadOrder(const Context& ctx, AcmeClient& client,
-                                                   const IssueRequest& what,
-                                                   const StepMemo& memo) {
+                                                   const IssueRequest& what, const StepMemo& memo) {
   const Result<net::HttpResponse> response = client.Read(ctx, MemoText(memo, kOrder));
   if (!response.ok()) {
     if (response.error().code == ErrorCode::kNotFound) return std::optional<Order>();
@@ -184,11 +182,9 @@ Result<Issuance> AcmeIssuer::CreateOrder(const Context& ctx, AcmeClient& client,
 }
 
 Result<Issuance> AcmeIssuer::Finalize(const Context& ctx, AcmeClient& client,
-                                      const IssueRequest& what, const Order& order,
-                                      StepMemo memo) {
+                                      const IssueRequest& what, const Order& order, StepMemo memo) {
   CF_ASSIGN_OR_RETURN(const std::string csr, pki::MakeCertificateRequest(what.key, what.names));
-  const Result<net::HttpResponse> response =
-      client.Post(ctx, order.finalize, FinalizePayload(csr));
+  const Result<net::HttpResponse> response = client.Post(ctx, order.finalize, FinalizePayload(csr));
   if (!response.ok()) {
     // Somebody was faster, or the server is not as far as it said: its status tells.
     if (response.error().reason == "AcmeOrderNotReady") {
@@ -202,14 +198,12 @@ Result<Issuance> AcmeIssuer::Finalize(const Context& ctx, AcmeClient& client,
   if (after.status == OrderStatus::kValid) {
     return Download(ctx, client, what, after, std::move(memo));
   }
-  const Duration wait =
-      PollDelay(memo, ctx.clock.Now(), RetryAfter(*response, ctx.clock.Now()));
+  const Duration wait = PollDelay(memo, ctx.clock.Now(), RetryAfter(*response, ctx.clock.Now()));
   return Wait("the CA to issue", wait, std::move(memo));
 }
 
 Result<Issuance> AcmeIssuer::Download(const Context& ctx, AcmeClient& client,
-                                      const IssueRequest& what, const Order& order,
-                                      StepMemo memo) {
+                                      const IssueRequest& what, const Order& order, StepMemo memo) {
   Result<net::HttpResponse> response = client.Read(ctx, order.certificate, kChainType);
   if (!response.ok()) return Annotate(std::move(response).error(), "download the certificate");
   CF_ASSIGN_OR_RETURN(std::string chain, pki::OrderChain(response->body));

@@ -76,8 +76,8 @@ Result<net::HttpResponse> AcmeClient::SendSigned(const Context& ctx, const Signe
   net::HttpRequest http = Request("POST", request.url);
   http.headers = {{"Content-Type", "application/jose+json"}};
   if (!request.accept.empty()) http.headers.push_back({"Accept", std::string(request.accept)});
-  CF_ASSIGN_OR_RETURN(
-      http.body, SignJws(key_, {request.url, nonce, request.account_url}, request.payload));
+  CF_ASSIGN_OR_RETURN(http.body,
+                      SignJws(key_, {request.url, nonce, request.account_url}, request.payload));
   Result<net::HttpResponse> response = http_.Do(ctx.WithTimeout(kRequestLimit), http);
   if (!response.ok()) return TransportError(std::move(response).error());
   return response;

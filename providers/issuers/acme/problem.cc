@@ -51,8 +51,7 @@ constexpr std::array kRows = {
     Row{"externalAccountRequired", Class::kPermanent, ErrorCode::kRefused,
         "AcmeExternalAccountRequired"},
     Row{"userActionRequired", Class::kPermanent, ErrorCode::kRefused, "AcmeUserActionRequired"},
-    Row{"accountDoesNotExist", Class::kPermanent, ErrorCode::kNotFound,
-        "AcmeAccountDoesNotExist"},
+    Row{"accountDoesNotExist", Class::kPermanent, ErrorCode::kNotFound, "AcmeAccountDoesNotExist"},
     Row{"alreadyRevoked", Class::kPermanent, ErrorCode::kAlreadyExists, "AcmeAlreadyRevoked"},
     Row{"alreadyReplaced", Class::kPermanent, ErrorCode::kAlreadyExists, "AcmeAlreadyReplaced"},
 };

@@ -167,14 +167,14 @@ Result<seams::IssuePending> Proofs::Advance(const Context& ctx, const Order& ord
                                             seams::StepMemo memo) {
   CF_ASSIGN_OR_RETURN(std::vector<Work> work, Collect(ctx, order));
   CleanupFinished(ctx, work, memo);
-  const std::size_t held = MemoProofs(memo).size();
-  if (work.size() > kMaxProofs - std::min(held, kMaxProofs)) {
-    const auto fresh = std::stable_partition(work.begin(), work.end(), [&](const Work& item) {
-      return HasProof(memo, item.challenge.token);
-    });
-    const std::size_t known = static_cast<std::size_t>(fresh - work.begin());
-    work.resize(std::max(known, known + kMaxProofs - std::min(held, kMaxProofs)));
-  }
+  // Proofs that could not be taken back hold their places in the memo.
+  std::size_t room = kMaxProofs - std::min(MemoProofs(memo).size(), kMaxProofs);
+  std::erase_if(work, [&](const Work& item) {
+    if (HasProof(memo, item.challenge.token)) return false;
+    if (room == 0) return true;
+    --room;
+    return false;
+  });
   CF_ASSIGN_OR_RETURN(const bool record, Present(ctx, work, memo));
   if (record) {
     return seams::IssuePending{"the proofs to be served", Duration(0), std::move(memo)};
@@ -235,8 +235,8 @@ Result<void> Proofs::CleanupOrder(const Context& ctx, const Order& order) {
     CF_ASSIGN_OR_RETURN(const Authorization authorization, Load(ctx, url));
     const Result<SolverChoice> choice = ChooseSolver(solvers_, authorization);
     if (!choice.ok()) continue;  // then nothing was published either
-    Result<void> done = choice->solver->Cleanup(
-        ctx, MakeChallenge(authorization.domain, choice->challenge->token));
+    Result<void> done =
+        choice->solver->Cleanup(ctx, MakeChallenge(authorization.domain, choice->challenge->token));
     if (!done.ok() && first.ok()) {
       first = Annotate(std::move(done).error(), "take back the proof for " + authorization.domain);
     }

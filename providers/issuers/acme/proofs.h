@@ -17,8 +17,7 @@ class Proofs {
   // The next step of a pending order: publish what is not published, look whether it can be seen,
   // ask the CA to validate; a batch of kMaxProofs together. kRefused ("AcmeChallengeFailed", never
   // again) with domain, challenge and the CA's words when a validation failed.
-  Result<seams::IssuePending> Advance(const Context& ctx, const Order& order,
-                                      seams::StepMemo memo);
+  Result<seams::IssuePending> Advance(const Context& ctx, const Order& order, seams::StepMemo memo);
 
   // Why an order is invalid, from its own error and those of its authorizations.
   Error ExplainInvalid(const Context& ctx, const Order& order);

@@ -8,9 +8,8 @@ int Specificity(const AcmeSolver& entry, std::string_view domain) {
   if (entry.dns_zones.empty()) return 0;
   int best = -1;
   for (const std::string& zone : entry.dns_zones) {
-    const bool covers =
-        domain == zone || (domain.size() > zone.size() && domain.ends_with(zone) &&
-                           domain[domain.size() - zone.size() - 1] == '.');
+    const bool covers = domain == zone || (domain.size() > zone.size() && domain.ends_with(zone) &&
+                                           domain[domain.size() - zone.size() - 1] == '.');
     if (covers) best = std::max(best, static_cast<int>(zone.size()));
   }
   return best;
@@ -56,8 +55,8 @@ Result<SolverChoice> ChooseSolver(const std::vector<AcmeSolver>& solvers,
                        (authorization.wildcard ? ", which needs dns-01" : ""));
 }
 
-seams::ChallengeSolver* SolverFor(const std::vector<AcmeSolver>& solvers,
-                                  seams::ChallengeType type, std::string_view domain) {
+seams::ChallengeSolver* SolverFor(const std::vector<AcmeSolver>& solvers, seams::ChallengeType type,
+                                  std::string_view domain) {
   seams::ChallengeSolver* solver = nullptr;
   int best = -1;
   for (const AcmeSolver& entry : solvers) {

@@ -29,7 +29,7 @@ struct SolverChoice {
 Result<SolverChoice> ChooseSolver(const std::vector<AcmeSolver>& solvers,
                                   const Authorization& authorization);
 // The solver of a proof that was published before, or null.
-seams::ChallengeSolver* SolverFor(const std::vector<AcmeSolver>& solvers,
-                                  seams::ChallengeType type, std::string_view domain);
+seams::ChallengeSolver* SolverFor(const std::vector<AcmeSolver>& solvers, seams::ChallengeType type,
+                                  std::string_view domain);
 
 }  // namespace certflow::providers::acme

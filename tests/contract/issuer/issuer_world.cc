@@ -26,9 +26,9 @@ Clock& RealClock() {
 class CaWorld : public IssuerWorld {
  public:
   CaWorld() : key_(pki::PrivateKey::Generate({}).value()) {
-    pem_ = pki::MakeSelfSignedCa(key_, "contract CA", std::chrono::hours(24 * 365),
-                                 RealClock().Now())
-               .value();
+    pem_ =
+        pki::MakeSelfSignedCa(key_, "contract CA", std::chrono::hours(24 * 365), RealClock().Now())
+            .value();
   }
   std::unique_ptr<seams::Issuer> Connect() override {
     return providers::MakeCaIssuer(R"({"secretName":"ca"})", pem_, "", key_.ToPem()).value();
@@ -73,9 +73,8 @@ std::string AcmeWorld::Settings() const {
 }
 
 AcmeSolver AcmeWorld::DnsSolver(const std::string& nameserver) const {
-  const nlohmann::json settings = {
-      {"nameserver", nameserver.empty() ? Bind()["dns"] : nameserver},
-      {"tsigKeyName", Bind()["key_name"]}};
+  const nlohmann::json settings = {{"nameserver", nameserver.empty() ? Bind()["dns"] : nameserver},
+                                   {"tsigKeyName", Bind()["key_name"]}};
   return {{},
           providers::solvers::MakeRfc2136Solver(settings.dump(), SecretBytes(Bind()["key_secret"]))
               .value()};
@@ -134,8 +133,8 @@ void CuttingHttpClient::Cut(int request, bool after) {
 
 int CuttingHttpClient::CountOf(std::string_view end) const {
   MutexLock lock(mutex_);
-  return static_cast<int>(
-      std::count_if(urls_.begin(), urls_.end(), [&](const auto& url) { return url.ends_with(end); }));
+  return static_cast<int>(std::count_if(urls_.begin(), urls_.end(),
+                                        [&](const auto& url) { return url.ends_with(end); }));
 }
 
 Result<net::HttpResponse> CuttingHttpClient::Do(const Context& ctx,

@@ -61,9 +61,9 @@ class AcmeWorld : public IssuerWorld {
   std::unique_ptr<seams::Issuer> Connect() override;
   std::string Name(const std::string& label) const override;
 
-  std::unique_ptr<seams::Issuer> ConnectWith(net::HttpClient& http,
-                                             std::vector<providers::acme::AcmeSolver> solvers,
-                                             std::shared_ptr<providers::acme::AcmeAccountCache> cache);
+  std::unique_ptr<seams::Issuer> ConnectWith(
+      net::HttpClient& http, std::vector<providers::acme::AcmeSolver> solvers,
+      std::shared_ptr<providers::acme::AcmeAccountCache> cache);
   providers::acme::AcmeSolver DnsSolver(const std::string& nameserver = "") const;
   // The orders that the account has made.
   std::vector<std::string> Orders();

@@ -81,21 +81,24 @@ class MapFiles : public seams::ChallengeFiles {
   std::map<std::string, std::string> files_ CF_GUARDED_BY(mutex_);
 };
 
-// A server on the port that Pebble looks at, which is another one than the program's own Pebble has.
+// A server on the port that Pebble looks at, which is another one than the program's own Pebble
+// has.
 struct HttpWorld {
   explicit HttpWorld(AcmeWorld& world)
       : server([this](const fakes::RawRequest& request) { return files->Serve(request); }),
-        pebble("pebble", {"--dns", AcmeWorld::Bind()["dns"], "--http-port",
-                          std::to_string(server.port())}),
+        pebble("pebble",
+               {"--dns", AcmeWorld::Bind()["dns"], "--http-port", std::to_string(server.port())}),
         http(world.http()) {}
 
   std::unique_ptr<seams::Issuer> Connect(std::shared_ptr<seams::ChallengeSolver> solver) {
     const std::string settings = R"({"server":")" + pebble["directory"] + R"(","caBundle":")" +
                                  Escaped(test::ReadFile(pebble["ca"])) + "\"}";
-    return providers::acme::MakeAcmeIssuer(
-               {http, PrivateKey::FromPem(account.ToPem().Reveal()).value(), "",
-                {{{}, std::move(solver)}}, nullptr},
-               settings)
+    return providers::acme::MakeAcmeIssuer({http,
+                                            PrivateKey::FromPem(account.ToPem().Reveal()).value(),
+                                            "",
+                                            {{{}, std::move(solver)}},
+                                            nullptr},
+                                           settings)
         .value();
   }
   static std::string Escaped(const std::string& pem) {
@@ -187,9 +190,7 @@ TEST_F(PebbleTest, OneOrderWhateverRequestTheProcessDiesAt) {
       CuttingHttpClient http(world.http());
       http.Cut(n, after);
       const auto what = Request({world.Name("cut")});
-      const Connect connect = [&] {
-        return world.ConnectWith(http, {world.DnsSolver()}, nullptr);
-      };
+      const Connect connect = [&] { return world.ConnectWith(http, {world.DnsSolver()}, nullptr); };
       Outcome outcome = Drive(connect, what);
       if (outcome.error) outcome = Drive(connect, what, outcome.memo);
       struck = http.struck();
@@ -240,8 +241,7 @@ TEST_F(PebbleTest, ManyOrdersAtOnceAskForTheDirectoryOnce) {
     for (int i = 0; i < kRuns; ++i) {
       threads.emplace_back([&, i] {
         const PrivateKey key = PrivateKey::Generate({}).value();
-        const seams::IssueRequest what{
-            "st", {"", {world_.Name("run" + std::to_string(i))}}, key};
+        const seams::IssueRequest what{"st", {"", {world_.Name("run" + std::to_string(i))}}, key};
         start.arrive_and_wait();
         const Outcome outcome =
             Drive([&] { return world_.ConnectWith(http, {solver}, cache); }, what);

@@ -45,9 +45,8 @@ class Rfc2136Test : public testing::Test {
 };
 
 TEST_F(Rfc2136Test, EveryAlgorithmAddsAndDeletesOneValueAndLeavesTheOthers) {
-  const std::pair<const char*, const char*> keys[] = {{"acme", "hmac-sha256"},
-                                                      {"acme-sha384", "hmac-sha384"},
-                                                      {"acme-sha512", "hmac-sha512"}};
+  const std::pair<const char*, const char*> keys[] = {
+      {"acme", "hmac-sha256"}, {"acme-sha384", "hmac-sha384"}, {"acme-sha512", "hmac-sha512"}};
   for (const auto& [name, algorithm] : keys) {
     SCOPED_TRACE(algorithm);
     const auto solver = Solver({{"tsigKeyName", name}, {"tsigAlgorithm", algorithm}});
@@ -102,8 +101,7 @@ TEST_F(Rfc2136Test, AClockThatIsOffIsNamedWithItsSkew) {
 }
 
 TEST_F(Rfc2136Test, ANameThatThePolicyDoesNotGrantIsNotAllowed) {
-  const auto solver =
-      Solver({{"tsigKeyName", "limited"}}, AcmeWorld::Bind()["limited_secret"]);
+  const auto solver = Solver({{"tsigKeyName", "limited"}}, AcmeWorld::Bind()["limited_secret"]);
   const Error error = Refusal(*solver, world_.Name("other"));
   EXPECT_EQ(error.code, ErrorCode::kForbidden);
   EXPECT_NE(error.message.find("refused by policy"), std::string::npos) << error.message;
@@ -153,8 +151,7 @@ TEST_F(Rfc2136Test, TheZonesServersAreThoseOfItsNsRecords) {
 TEST_F(Rfc2136Test, NoByteOfAReplyCanBeChanged) {
   const Context ctx = RealContext();
   const net::HostPort server = net::ParseHostPort(AcmeWorld::Bind()["dns"]).value();
-  const TsigKey key =
-      MakeTsigKey("acme", "hmac-sha256", AcmeWorld::Bind()["key_secret"]).value();
+  const TsigKey key = MakeTsigKey("acme", "hmac-sha256", AcmeWorld::Bind()["key_secret"]).value();
   const TxtUpdate update{"localhost", "_acme-challenge.mutant.localhost", "value", false};
   const SignedMessage request = SignMessage(key, MakeUpdate(4711, update), ctx.clock.Now()).value();
   const std::string reply = ExchangeWith(ctx, server, request.bytes).value();

@@ -114,8 +114,8 @@ TEST_F(ClientTest, NoAnswerIsAskedForAgainLater) {
 TEST_F(ClientTest, AStoppedContextEndsTheCall) {
   std::stop_source stop;
   stop.request_stop();
-  const auto answer = Connect()->Observe(ctx().WithStop(stop.get_token()),
-                                         {"st-1", names, key}, Ordered());
+  const auto answer =
+      Connect()->Observe(ctx().WithStop(stop.get_token()), {"st-1", names, key}, Ordered());
   ASSERT_FALSE(answer.ok());
   EXPECT_EQ(answer.error().code, ErrorCode::kCancelled);
 }
@@ -202,9 +202,14 @@ TEST(MessagesTest, MutatedAnswersAreReadOrRefused) {
     for (unsigned edits = 1 + random() % 4; edits > 0; --edits) {
       const std::size_t at = random() % text.size();
       switch (random() % 3) {
-        case 0: text[at] = static_cast<char>(random()); break;
-        case 1: text.erase(at, random() % 8); break;
-        default: text.insert(at, text.substr(random() % text.size(), random() % 16));
+        case 0:
+          text[at] = static_cast<char>(random());
+          break;
+        case 1:
+          text.erase(at, random() % 8);
+          break;
+        default:
+          text.insert(at, text.substr(random() % text.size(), random() % 16));
       }
       if (text.empty()) text = "{";
     }

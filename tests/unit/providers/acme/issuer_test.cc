@@ -165,9 +165,10 @@ TEST_F(IssuerTest, AProcessingChallengeIsWaitedForAsLongAsTheServerSays) {
 // RFC 8555 section 8.2: failed, pending, and may be tried again; a bounded number of times.
 TEST_F(IssuerTest, AChallengeThatFailedAndStaysPendingIsTriedAFewTimes) {
   server.Answer(kOrderUrl, 200, OrderBody("pending"));
-  server.Answer(kAuthz, 200,
-                AuthzBody("pending", "pending",
-                          R"({"error":{"type":"urn:ietf:params:acme:error:dns","detail":"no TXT"}})"));
+  server.Answer(
+      kAuthz, 200,
+      AuthzBody("pending", "pending",
+                R"({"error":{"type":"urn:ietf:params:acme:error:dns","detail":"no TXT"}})"));
   server.Answer(kChallengeUrl, 200, "{}");
   seams::StepMemo memo = Ordered();
   Result<seams::Issuance> answer = Advance(memo);

@@ -18,11 +18,10 @@ std::string Decode(const json& node, const char* name) {
 }  // namespace
 
 ScriptedAcme::ScriptedAcme() {
-  Answer(kBase + "/dir", 200,
-         json{{"newNonce", kBase + "/new-nonce"},
-              {"newAccount", kNewAccount},
-              {"newOrder", kNewOrder}}
-             .dump());
+  Answer(
+      kBase + "/dir", 200,
+      json{{"newNonce", kBase + "/new-nonce"}, {"newAccount", kNewAccount}, {"newOrder", kNewOrder}}
+          .dump());
   Answer(kBase + "/new-nonce", 200, "");
   Answer(kNewAccount, 201, R"({"status":"valid"})", {{"location", kAccount}});
   Answer(kAccount, 200, R"({"status":"valid"})");
@@ -35,10 +34,10 @@ void ScriptedAcme::Answer(const std::string& url, int status, std::string body,
 
 void ScriptedAcme::AnswerProblem(const std::string& url, int status, const std::string& type,
                                  std::vector<net::Header> headers) {
-  Answer(url, status,
-         json{{"type", "urn:ietf:params:acme:error:" + type}, {"detail", "because of " + type}}
-             .dump(),
-         std::move(headers));
+  Answer(
+      url, status,
+      json{{"type", "urn:ietf:params:acme:error:" + type}, {"detail", "because of " + type}}.dump(),
+      std::move(headers));
 }
 
 void ScriptedAcme::Fail(const std::string& url, Error error) {

@@ -19,8 +19,8 @@ class ScriptedAcme : public net::HttpClient {
  public:
   struct Seen {
     std::string url;
-    std::string payload;   // decoded
-    std::string header;    // the protected header, decoded
+    std::string payload;  // decoded
+    std::string header;   // the protected header, decoded
     std::string nonce;
     bool with_account = false;
   };
@@ -103,8 +103,7 @@ struct AcmeFixture {
 
   fakes::SimulatedClock clock;
   ScriptedAcme server;
-  std::shared_ptr<FakeSolver> solver =
-      std::make_shared<FakeSolver>(seams::ChallengeType::kDns01);
+  std::shared_ptr<FakeSolver> solver = std::make_shared<FakeSolver>(seams::ChallengeType::kDns01);
   std::vector<AcmeSolver> solvers;
   pki::PrivateKey account_key;
   pki::PrivateKey key;

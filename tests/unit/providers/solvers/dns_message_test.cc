@@ -72,10 +72,17 @@ TEST(DnsMessageTest, MutatedMessagesAreReadOrRefused) {
     for (unsigned edits = 1 + random() % 6; edits > 0 && !bytes.empty(); --edits) {
       const std::size_t at = random() % bytes.size();
       switch (random() % 4) {
-        case 0: bytes[at] = static_cast<char>(random()); break;
-        case 1: bytes.resize(at); break;
-        case 2: bytes[at] = '\xc0'; break;
-        default: bytes.insert(at, bytes.substr(random() % bytes.size(), random() % 32));
+        case 0:
+          bytes[at] = static_cast<char>(random());
+          break;
+        case 1:
+          bytes.resize(at);
+          break;
+        case 2:
+          bytes[at] = '\xc0';
+          break;
+        default:
+          bytes.insert(at, bytes.substr(random() % bytes.size(), random() % 32));
       }
     }
     if (const auto message = ParseMessage(bytes); message.ok()) {
@@ -87,7 +94,14 @@ TEST(DnsMessageTest, MutatedMessagesAreReadOrRefused) {
 
 TEST(DnsMessageTest, NamesAreCheckedAndLowered) {
   EXPECT_EQ(CheckName("_Acme-Challenge.WWW.Example.").value(), "_acme-challenge.www.example");
-  const std::string wrong[] = {"", ".", "a..b", ".a", "a b", "*.a", "a/b", std::string(64, 'a'),
+  const std::string wrong[] = {"",
+                               ".",
+                               "a..b",
+                               ".a",
+                               "a b",
+                               "*.a",
+                               "a/b",
+                               std::string(64, 'a'),
                                std::string(128, 'a') + "." + std::string(200, 'b')};
   for (const std::string& name : wrong) EXPECT_FALSE(CheckName(name).ok()) << name;
   EXPECT_TRUE(IsWithin("a.example", "example"));
