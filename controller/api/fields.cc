@@ -104,14 +104,12 @@ namespace {
 
 constexpr std::string_view kOwnAnnotations = "certflow.dev/";
 
-void ReadOwner(const Json& metadata, ObjectMeta& meta) {
-  auto owners = metadata.find("ownerReferences");
-  if (owners == metadata.end() || !owners->is_array()) return;
-  for (const Json& owner : *owners) {
-    if (!owner.is_object() || !owner.value("controller", false)) continue;
-    meta.owner_name = owner.value("name", "");
-    meta.owner_uid = owner.value("uid", "");
-  }
+void ReadOwner(const Fields& metadata, ObjectMeta& meta) {
+  metadata.Each("ownerReferences", [&](const Fields& owner) {
+    if (!owner.Bool("controller", false)) return;
+    meta.owner_name = owner.String("name");
+    meta.owner_uid = owner.String("uid");
+  });
 }
 
 }  // namespace
@@ -134,7 +132,7 @@ ObjectMeta ReadMeta(const Json& document) {
   for (auto& [key, value] : fields.StringMap("annotations")) {
     if (key.starts_with(kOwnAnnotations)) meta.annotations.emplace(key, value);
   }
-  ReadOwner(metadata, meta);
+  ReadOwner(fields, meta);
   for (const std::string& finalizer : fields.Strings("finalizers")) {
     meta.has_run_finalizer |= finalizer == kRunFinalizer;
   }

@@ -17,6 +17,7 @@ Json ParseObject(std::string_view text) {
 }
 
 Json WithoutStanding(Json spec) {
+  if (!spec.is_object()) return Json::object();
   for (const char* key : kNotBinding) spec.erase(key);
   return spec;
 }

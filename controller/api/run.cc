@@ -251,7 +251,9 @@ Json WriteLists(const RunStatus& status) {
   PutList(out, "evidence", status.evidence, kMaxEvidence, WriteEvidence);
   PutList(out, "outbox", status.outbox, kMaxOutbox, WriteOutboxEntry);
   PutList(out, "challenges", status.challenges, kMaxChallenges, [](const ServedChallenge& c) {
-    return Json{{"domain", c.domain}, {"token", c.token}, {"keyAuthorization", c.key_authorization}};
+    Json item = {{"token", c.token}, {"keyAuthorization", c.key_authorization}};
+    Put(item, "domain", c.domain);
+    return item;
   });
   return out;
 }

@@ -91,10 +91,10 @@ struct ServedChallenge {
   std::string domain, token, key_authorization;
 };
 
-// Bounds of the lists above; the oldest goes where more would come.
 // The order of steps and their rules, as this build knows them.
 inline constexpr std::string_view kRunbookVersion = "1";
-inline constexpr std::size_t kMaxLedger = 300;
+// Bounds of the lists above; the oldest goes where more would come.
+inline constexpr std::size_t kMaxLedger = 450;  // the largest plan, taken back completely
 inline constexpr std::size_t kMaxChecks = 50;
 inline constexpr std::size_t kMaxDecisions = 50;
 inline constexpr std::size_t kMaxRefusals = 20;

@@ -36,7 +36,7 @@ TargetUse ReadTargetUse(const Fields& item, std::string_view ns) {
       use.settings = Text(value);
     }
   }
-  if (use.type.empty()) item.Fail("", "a targetRef and the settings of one type of target");
+  if (use.type.empty() || use.target.name.empty()) item.Fail("", "a targetRef and the settings of one type of target");
   return use;
 }
 
@@ -87,7 +87,11 @@ WorkflowSpec ReadSpec(const Fields& fields, std::string_view ns) {
   ReadCertificateSpec(fields.Object("certificate"), spec);
   fields.Each("authorities", [&](const Fields& item) {
     spec.authorities.push_back(ReadReference(item, ns));
+    if (spec.authorities.back().name.empty()) item.Fail("name", "the name of an authority");
   });
+  if (spec.authorities.empty()) {
+    fields.Fail("authorities", "a list of at least one authority");
+  }
   Fields renewal = fields.Object("renewal");
   spec.renew_before = renewal.Seconds("before");
   if (renewal.has("beforePercent")) {

@@ -1,6 +1,7 @@
 #include "controller/workflow/approval.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "controller/workflow/run_id.h"
 
@@ -25,14 +26,34 @@ std::string_view TakeWord(std::string_view& text) {
   return word;
 }
 
+// Takes `keyword` and the space behind it off the front, where they stand there.
+bool TakeKeyword(std::string_view& text, std::string_view keyword) {
+  std::string_view rest = text;
+  if (TakeWord(rest) != keyword) return false;
+  text = rest;
+  return true;
+}
+
+// Nothing where a name is empty: a stray comma names nobody.
 std::vector<std::string> SplitCommas(std::string_view text) {
   std::vector<std::string> out;
-  while (!text.empty()) {
+  while (true) {
     std::size_t end = std::min(text.find(','), text.size());
-    if (end > 0) out.emplace_back(text.substr(0, end));
-    text.remove_prefix(std::min(end + 1, text.size()));
+    if (end == 0) return {};
+    out.emplace_back(text.substr(0, end));
+    if (end == text.size()) return out;
+    text.remove_prefix(end + 1);
   }
-  return out;
+}
+
+bool IsDigest(std::string_view text) {
+  constexpr std::string_view kPrefix = "sha256:";
+  return text.starts_with(kPrefix) && text.size() == kPrefix.size() + 64 &&
+         text.find_first_not_of("0123456789abcdef", kPrefix.size()) == std::string_view::npos;
+}
+
+bool HasControl(std::string_view text) {
+  return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
 bool IsGate(std::string_view word) {
@@ -54,6 +75,7 @@ bool Admits(const api::ApprovalLayer& layer, std::string_view user,
 
 Result<WrittenDecision> ParseDecision(std::string_view text, bool on_workflow) {
   if (text.size() > kMaxDecisionBytes) return Malformed("the decision is too long", on_workflow);
+  if (HasControl(text)) return Malformed("the decision is not one line of text", on_workflow);
   WrittenDecision out;
   std::string_view rest = text;
   if (on_workflow) {
@@ -64,21 +86,23 @@ Result<WrittenDecision> ParseDecision(std::string_view text, bool on_workflow) {
   if (!IsGate(out.gate)) return Malformed("the gate is not named", on_workflow);
   if (TakeWord(rest) != "by") return Malformed("\"by USER\" is missing", on_workflow);
   out.user = TakeWord(rest);
-  if (out.user.empty()) return Malformed("the user is not named", on_workflow);
-  while (!rest.empty()) {
-    std::string_view word = TakeWord(rest);
-    if (word == "in") {
-      out.groups = SplitCommas(TakeWord(rest));
-    } else if (word == "for") {
-      out.digest = TakeWord(rest);
-    } else if (word == "because") {
-      out.reason = Sanitize(rest, 256);
-      rest = {};
-    } else {
-      return Malformed("\"" + Sanitize(word, 64) + "\" is not understood", on_workflow);
-    }
+  if (out.user.empty() || out.user.find(',') != std::string::npos) {
+    return Malformed("the user is not named", on_workflow);
   }
-  return out;
+  if (TakeKeyword(rest, "in")) {
+    out.groups = SplitCommas(TakeWord(rest));
+    if (out.groups.empty()) return Malformed("no group is named after \"in\"", on_workflow);
+  }
+  if (TakeKeyword(rest, "for")) {
+    out.digest = TakeWord(rest);
+    if (!IsDigest(out.digest)) return Malformed("\"for\" names no digest", on_workflow);
+  }
+  if (TakeKeyword(rest, "because")) {
+    if (rest.empty()) return Malformed("no reason follows \"because\"", on_workflow);
+    out.reason = Sanitize(std::exchange(rest, {}), 256);
+  }
+  if (rest.empty() && !text.ends_with(' ')) return out;
+  return Malformed("\"" + Sanitize(TakeWord(rest), 64) + "\" is not understood", on_workflow);
 }
 
 std::optional<api::ApprovalGate> GateOf(const api::WorkflowSpec& spec, std::string_view name) {
@@ -103,10 +127,15 @@ bool AdmitsAnybody(const api::ApprovalLayer& layer) {
 }  // namespace
 
 const api::ApprovalLayer* AdmittingLayer(const api::ApprovalGate& gate, std::string_view user,
-                                         const std::vector<std::string>& groups) {
-  auto it = std::find_if(gate.layers.begin(), gate.layers.end(), [&](const auto& layer) {
+                                         const std::vector<std::string>& groups,
+                                         std::string_view open_layer) {
+  auto admits = [&](const api::ApprovalLayer& layer) {
     return AdmitsAnybody(layer) || Admits(layer, user, groups);
-  });
+  };
+  auto open = std::find_if(gate.layers.begin(), gate.layers.end(),
+                           [&](const auto& layer) { return layer.name == open_layer; });
+  auto it = std::find_if(open, gate.layers.end(), admits);
+  if (it == gate.layers.end()) it = std::find_if(gate.layers.begin(), gate.layers.end(), admits);
   return it == gate.layers.end() ? nullptr : &*it;
 }
 
@@ -116,7 +145,10 @@ GateState EvaluateGate(const api::ApprovalGate& gate, std::string_view name,
   for (const api::Decision& decision : decisions) {
     if (decision.gate != name) continue;
     if (!decision.approved) return {false, decision.user, "", 0};
-    unused.push_back(&decision);
+    bool twice = std::any_of(unused.begin(), unused.end(), [&](const api::Decision* earlier) {
+      return earlier->user == decision.user;
+    });
+    if (!twice) unused.push_back(&decision);
   }
   for (const api::ApprovalLayer& layer : gate.layers) {
     int given = 0;
@@ -178,7 +210,9 @@ DecisionVerdict JudgeDecision(const DecisionContext& context, bool approve, std:
   }
   api::Decision decision;
   decision.gate = written->gate;
-  decision.layer = AdmittingLayer(*gate, written->user, written->groups)->name;
+  GateState state = EvaluateGate(*gate, written->gate, context.run.status.approvals);
+  decision.layer =
+      AdmittingLayer(*gate, written->user, written->groups, state.open_layer)->name;
   decision.user = written->user;
   decision.groups = written->groups;
   decision.approved = approve;

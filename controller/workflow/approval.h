@@ -10,7 +10,7 @@
 
 namespace certflow::workflow {
 
-// A decision as people write it:
+// A decision as people write it, in the form that the admission policy asks for:
 //   on a run:       GATE by USER[ in G1,G2][ for sha256:DIGEST][ because TEXT]
 //   on a workflow:  RUN GATE by USER...
 struct WrittenDecision {
@@ -21,7 +21,7 @@ struct WrittenDecision {
   std::string digest;
   std::string reason;
 };
-inline constexpr std::size_t kMaxDecisionBytes = 1024;
+inline constexpr std::size_t kMaxDecisionBytes = 512;  // as in the admission policy
 
 // kInvalid, "DecisionMalformed", with the expected form.
 Result<WrittenDecision> ParseDecision(std::string_view text, bool on_workflow);
@@ -32,7 +32,7 @@ inline constexpr std::string_view kGateRollback = "rollback";
 
 // Where a gate stands with the decisions that were accepted for it. Each user counts once, for the
 // first layer in order that admits them and still needs somebody; a layer opens when the one before
-// it is complete.
+// it is complete. A user who is in the list twice counts by the first entry.
 struct GateState {
   bool approved = false;
   std::string rejected_by;      // empty: nobody
@@ -42,9 +42,11 @@ struct GateState {
 GateState EvaluateGate(const api::ApprovalGate& gate, std::string_view name,
                        const std::vector<api::Decision>& decisions);
 
-// The layer that a user with these groups would count for, or nothing.
+// The first layer, from the open one on, that a user with these groups counts for; else one that is
+// complete already; or nothing.
 const api::ApprovalLayer* AdmittingLayer(const api::ApprovalGate& gate, std::string_view user,
-                                         const std::vector<std::string>& groups);
+                                         const std::vector<std::string>& groups,
+                                         std::string_view open_layer = "");
 
 struct DecisionContext {
   const api::Run& run;

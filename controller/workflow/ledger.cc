@@ -87,11 +87,16 @@ const LedgerEntry* Find(const api::RunStatus& status, std::string_view id) {
   return it == status.ledger.end() ? nullptr : &*it;
 }
 
+// What the run failed at. A deployment that failed and was put back shows as Reverted; it is the last
+// one of those, because steps follow each other.
 const LedgerEntry* FirstFailure(const api::RunStatus& status) {
-  auto it = std::find_if(status.ledger.begin(), status.ledger.end(), [](const LedgerEntry& entry) {
-    return entry.state == EntryState::kFailed && !IsRollbackStep(entry);
-  });
-  return it == status.ledger.end() ? nullptr : &*it;
+  const LedgerEntry* reverted = nullptr;
+  for (const LedgerEntry& entry : status.ledger) {
+    if (IsRollbackStep(entry)) continue;
+    if (entry.state == EntryState::kFailed) return &entry;
+    if (entry.state == EntryState::kReverted) reverted = &entry;
+  }
+  return reverted;
 }
 
 std::string FailureText(const LedgerEntry& failure) {

@@ -27,6 +27,8 @@ void Tell(const api::Plan& plan, api::Run& run, std::string_view event, std::str
 
 namespace {
 
+constexpr std::size_t kMaxFieldBytes = 32 * 1024;  // a hundred names of 253 bytes
+
 std::string Join(const std::vector<std::string>& list) {
   std::string out;
   for (const std::string& item : list) out += (out.empty() ? "" : ", ") + item;
@@ -104,6 +106,8 @@ std::map<std::string, std::string> TemplateFields(const api::Run& run, const api
       spec.common_name.empty() ? spec.dns_names.front() : spec.common_name;
   fields["certificate.dnsNames"] = Join(spec.dns_names);
   AddGate(fields, run, plan);
+  // One line each: no value can look like a line of the text around it.
+  for (auto& [name, value] : fields) value = Sanitize(value, kMaxFieldBytes);
   return fields;
 }
 

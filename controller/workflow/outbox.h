@@ -24,7 +24,7 @@ inline constexpr int kOutboxAttempts = 12;
 // happen more than once in a run ("renewal", a gate); the same event and part is told once.
 void Tell(const api::Plan& plan, api::Run& run, std::string_view event, std::string_view part);
 
-// The run's fields for templates: "certificate.commonName" and so on (docs/notifications.md).
+// The run's fields for templates, one line each: "certificate.commonName" and so on (docs/notifications.md).
 std::map<std::string, std::string> TemplateFields(const api::Run& run, const api::Plan& plan,
                                                   std::string_view event);
 
