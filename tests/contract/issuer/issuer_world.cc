@@ -94,7 +94,14 @@ std::unique_ptr<seams::Issuer> AcmeWorld::Connect() {
 }
 
 std::vector<std::string> AcmeWorld::Orders() {
-  using namespace providers::acme;
+  using providers::acme::AccountUse;
+  using providers::acme::AcmeClient;
+  using providers::acme::LinkTarget;
+  using providers::acme::OrderPage;
+  using providers::acme::ParseAccount;
+  using providers::acme::ParseOrderPage;
+  using providers::acme::ParseSettings;
+  using providers::acme::ServerSettings;
   const Context ctx = RealContext();
   AcmeAccountCache cache;
   const ServerSettings settings = ParseSettings(Settings()).value();
@@ -112,7 +119,13 @@ std::vector<std::string> AcmeWorld::Orders() {
 }
 
 std::string AcmeWorld::DnsValues(const std::string& domain) const {
-  using namespace providers::solvers;
+  using providers::solvers::DnsMessage;
+  using providers::solvers::DnsRecord;
+  using providers::solvers::ExchangeWith;
+  using providers::solvers::JoinTxt;
+  using providers::solvers::MakeQuery;
+  using providers::solvers::ParseMessage;
+  using providers::solvers::RecordType;
   const net::HostPort server = net::ParseHostPort(Bind()["dns"]).value();
   const std::string query = MakeQuery(7, "_acme-challenge." + domain, RecordType::kTxt, false);
   const std::string reply = ExchangeWith(RealContext(), server, query).value();

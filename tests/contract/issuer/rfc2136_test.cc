@@ -15,7 +15,19 @@
 namespace certflow::contract {
 namespace {
 
-using namespace providers::solvers;
+using providers::solvers::CheckSignedReply;
+using providers::solvers::DnsLookup;
+using providers::solvers::ExchangeTcp;
+using providers::solvers::ExchangeWith;
+using providers::solvers::MakeQuery;
+using providers::solvers::MakeRfc2136Solver;
+using providers::solvers::MakeTsigKey;
+using providers::solvers::MakeUpdate;
+using providers::solvers::RecordType;
+using providers::solvers::SignMessage;
+using providers::solvers::SignedMessage;
+using providers::solvers::TsigKey;
+using providers::solvers::TxtUpdate;
 using nlohmann::json;
 
 class Rfc2136Test : public testing::Test {
