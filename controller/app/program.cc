@@ -225,7 +225,8 @@ void Program::Impl::OnWorkflow(const runtime::Store<api::Workflow>::Change& chan
   auto priority = initial ? runtime::Priority::kInitial : runtime::Priority::kLive;
   workflow_lane.queue.Add(change.key.ToString(), priority);
   const auto& known = change.after ? change.after : change.before;
-  if (!change.after && elector.leading()) workflows.Deleted(*change.before);
+  bool acting = !config.leader_elect || elector.leading();
+  if (!change.after && acting) workflows.Deleted(*change.before);
   if (initial) return;
   // What stands on the workflow (its spec, suspension, decisions) concerns the run under way.
   for (const auto& run : world.runs.ByIndex(reconcile::kRunsByWorkflow, known->meta.uid)) {

@@ -216,8 +216,11 @@ Result<CommandResult> SshSession::Exec(Waiter& waiter, SshChannel channel,
     // may come after that.
     if (collected.end_of_output) {
       ssh_channel_get_exit_status(owned.get());
-    } else {
-      ssh_channel_poll(owned.get(), 0);
+    } else if (ssh_channel_poll(owned.get(), 0) == SSH_EOF) {
+      // An end that came together with the command's acceptance calls nobody back, and from then
+      // on this function reads no more.
+      collected.end_of_output = true;
+      ssh_channel_get_exit_status(owned.get());
     }
     if (collected.finished() || !alive()) break;
     if (auto waited = WaitForSocket(waiter); !waited.ok()) {

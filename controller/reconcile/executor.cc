@@ -5,6 +5,7 @@
 #include "controller/base/backoff.h"
 #include "controller/workflow/approval.h"
 #include "controller/workflow/outbox.h"
+#include "controller/workflow/trigger.h"
 
 namespace certflow::reconcile {
 
@@ -42,6 +43,20 @@ std::string_view FailureEvent(std::string_view step) {
 
 kube::EventRegarding Regarding(const api::Run& run) {
   return {std::string(api::kApiVersion), "WorkflowRun", run.meta.ns, run.meta.name, run.meta.uid};
+}
+
+std::string GoodText(const api::Plan& plan) {
+  return plan.spec.endpoints.empty()
+             ? "the certificate is on every target, read back; no endpoint to prove it at"
+             : "the certificate is live and proved from outside";
+}
+
+// Half of the time between the planned renewal and the end is gone, and the run is not through.
+bool IsGettingLate(const api::Plan& plan, const api::RunStatus& status, WallTime now) {
+  if (!status.previous) return false;
+  const api::CertificateStatus& last = *status.previous;
+  WallTime due = workflow::WhenToRenew(plan.spec, last.not_before, last.not_after).at;
+  return now > due + (last.not_after - due) / 2;
 }
 
 void MergeFindings(api::RunStatus& status, steps::Findings findings) {
@@ -94,11 +109,12 @@ Result<runtime::Outcome> Executor::Finish(const Context& ctx, Work& work,
   status.ended_at = now;
   status.waiting_for.clear();
   status.until.reset();
-  status.challenges.clear();
   bool good = end.state == api::RunState::kSucceeded;
+  if (!good) Abandon(ctx, work);
+  status.challenges.clear();
   api::SetCondition(status.conditions, api::kReady,
                     good ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse, end.reason,
-                    good ? "the certificate is live and proved" : status.message,
+                    good ? GoodText(work.plan) : status.message,
                     run.meta.generation, now);
   api::RemoveCondition(status.conditions, api::kReconciling);
   if (!good) {
@@ -120,6 +136,20 @@ Result<runtime::Outcome> Executor::Finish(const Context& ctx, Work& work,
                              {"message", status.message}});
   if (!good) parts_.events.Record({Regarding(run), true, end.reason, "Run", status.message});
   return runtime::Outcome{};
+}
+
+void Executor::Abandon(const Context& ctx, Work& work) {
+  for (const api::LedgerEntry& entry : work.run.status.ledger) {
+    bool begun = entry.started_at && entry.state != api::EntryState::kDone;
+    steps::Step* step = begun ? parts_.steps.Find(entry.step) : nullptr;
+    if (step == nullptr) continue;
+    steps::Findings findings;
+    steps::StepScope scope{work.run, work.plan, entry, parts_.directory, findings, work.scratch};
+    if (auto done = step->Abandon(ctx, scope); !done.ok()) {
+      ctx.log.Warning("something is left outside", {{"step", entry.step},
+                                                    {"error", done.error().message}});
+    }
+  }
 }
 
 void Executor::Close(Work& work, std::size_t index, EntryState state, workflow::Done done) {
@@ -332,6 +362,9 @@ Result<runtime::Outcome> Executor::CarryOn(const Context& ctx, const Standing& s
                       "the run is under way", run.meta.generation, ctx.clock.Now());
     api::SetCondition(status.conditions, api::kReconciling, api::ConditionStatus::kTrue, "Running",
                       "the run is under way", run.meta.generation, ctx.clock.Now());
+  }
+  if (IsGettingLate(plan, status, ctx.clock.Now())) {
+    workflow::Tell(plan, run, workflow::kEventExpiring, "");
   }
   if (Ended ended = Stand(ctx, work)) return *std::move(ended);
   for (int turn = 0; turn < kMaxTurns; ++turn) {

@@ -52,6 +52,7 @@ class Executor {
                                 std::optional<WallTime> until, Duration look_again);
   Result<runtime::Outcome> Finish(const Context& ctx, Work& work, const workflow::Finish& end);
   Result<void> Persist(const Context& ctx, Work& work);
+  void Abandon(const Context& ctx, Work& work);
   void Close(Work& work, std::size_t index, api::EntryState state, workflow::Done done);
 
   ExecutorParts parts_;

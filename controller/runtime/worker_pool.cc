@@ -5,43 +5,142 @@
 #include <atomic>
 #include <exception>
 #include <limits>
+#include <list>
+#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
 
+#include "controller/base/mutex.h"
+
 namespace certflow::runtime {
 namespace {
 
+constexpr Duration kPauseWithoutThreads = std::chrono::seconds(1);
 constexpr std::int64_t kIdle = std::numeric_limits<std::int64_t>::max();
 
 Duration Age(SteadyTime now, std::int64_t since) {
   return std::chrono::duration_cast<Duration>(now.time_since_epoch() - SteadyTime::duration(since));
 }
 
+struct Worker {
+  std::thread thread;
+  std::atomic<std::int64_t> since = kIdle;  // steady ticks, while it works on a key
+};
+
 }  // namespace
 
 struct WorkerPool::Impl {
-  Impl(std::string pool_name, int size, Duration its_limit, Workqueue& its_queue, Clock& its_clock,
-       Metrics& its_metrics, Logger its_log, ReconcileFn fn)
+  Impl(std::string pool_name, PoolSize its_size, Duration its_limit, Workqueue& its_queue,
+       Clock& its_clock, Metrics& its_metrics, Logger its_log, ReconcileFn fn)
       : name(std::move(pool_name)),
+        size(its_size),
         limit(its_limit),
         queue(its_queue),
         clock(its_clock),
         metrics(its_metrics),
         log(its_log.With({{"queue", name}})),
-        reconcile(std::move(fn)),
-        started(static_cast<std::size_t>(size)) {
-    for (auto& since : started) since.store(kIdle, std::memory_order_relaxed);
+        reconcile(std::move(fn)) {}
+
+  void StartWorker(bool for_ever) CF_REQUIRES(mutex) {
+    Worker& worker = workers.emplace_back();
+    TellWorkers();
+    try {
+      worker.thread = std::thread([this, &worker, for_ever] {
+        pthread_setname_np(pthread_self(), "worker");
+        Work(worker, for_ever);
+        if (!for_ever) Leave(worker);
+      });
+    } catch (const std::system_error&) {
+      workers.pop_back();
+      TellWorkers();
+      throw;
+    }
   }
 
-  void Work(std::atomic<std::int64_t>& since) {
-    while (const std::optional<std::string> key = queue.Get()) {
+  void Work(Worker& worker, bool for_ever) {
+    for (;;) {
+      const std::optional<std::string> key =
+          for_ever ? queue.Get() : queue.Get(clock.Steady() + kIdleLimit);
+      if (!key) return;
       const SteadyTime now = clock.Steady();
-      since.store(now.time_since_epoch().count(), std::memory_order_relaxed);
+      worker.since.store(now.time_since_epoch().count(), std::memory_order_relaxed);
       Count(Handle({clock, now + limit, cancel.get_token(), log.With({{"key", *key}})}, *key));
-      since.store(kIdle, std::memory_order_relaxed);
+      worker.since.store(kIdle, std::memory_order_relaxed);
       queue.Done(*key);
+      finished.fetch_add(1, std::memory_order_relaxed);
     }
+  }
+
+  // Each thread that leaves joins the one that left before it, so that at most one is unjoined.
+  void Leave(Worker& worker) {
+    std::thread before;
+    {
+      MutexLock lock(mutex);
+      if (stopping) return;  // Stop joins it
+      before = std::exchange(last_left, std::move(worker.thread));
+      workers.remove_if([&](const Worker& other) { return &other == &worker; });
+      TellWorkers();
+      room.notify_one();
+    }
+    if (before.joinable()) before.join();
+  }
+
+  // The thread "pool".
+  void Tend() {
+    std::size_t step = 1;
+    SteadyTime end{};
+    while (AwaitRoom() && queue.AwaitStarved()) {
+      const SteadyTime begin = clock.Steady();
+      if (begin - end > kPatience) step = 1;
+      const std::uint64_t before = finished.load(std::memory_order_relaxed);
+      clock.WaitUntil(begin + kPatience, stop_tending.get_token());
+      end = clock.Steady();
+      const bool hang = finished.load(std::memory_order_relaxed) == before;
+      const std::size_t starved = hang ? queue.starved() : 0;
+      if (starved > 0) Grow(std::min(step, starved));
+      step = starved > 0 ? std::min(step * 2, static_cast<std::size_t>(size.max)) : 1;
+    }
+  }
+
+  // At `max` nothing can be done for starved keys until a worker has left; false when stopping.
+  bool AwaitRoom() {
+    MutexLock lock(mutex);
+    while (!stopping && workers.size() >= static_cast<std::size_t>(size.max)) room.wait(mutex);
+    return !stopping;
+  }
+
+  void Grow(std::size_t count) {
+    try {
+      MutexLock lock(mutex);
+      const std::size_t space = static_cast<std::size_t>(size.max) - workers.size();
+      for (std::size_t n = std::min(count, space); n > 0 && !stopping; --n) StartWorker(false);
+    } catch (const std::system_error& refused) {
+      // A limit on threads; those that are there go on.
+      log.Error("cannot start one more worker", {{"error", Sanitize(refused.what())}});
+      clock.WaitUntil(clock.Steady() + kPauseWithoutThreads, stop_tending.get_token());
+    }
+  }
+
+  void TellWorkers() CF_REQUIRES(mutex) {
+    metrics.Set("certflow_workers", "Threads that work on keys.", {{"queue", name}},
+                static_cast<double>(workers.size()));
+  }
+
+  // With `stopping` set nobody else takes workers out.
+  void JoinAll() {
+    std::vector<std::thread> threads;
+    {
+      MutexLock lock(mutex);
+      for (Worker& worker : workers) threads.push_back(std::move(worker.thread));
+      threads.push_back(std::move(last_left));
+    }
+    for (std::thread& thread : threads) {
+      if (thread.joinable()) thread.join();
+    }
+    MutexLock lock(mutex);
+    workers.clear();
+    TellWorkers();
   }
 
   // Returns the label of what happened.
@@ -105,6 +204,7 @@ struct WorkerPool::Impl {
   }
 
   const std::string name;
+  const PoolSize size;
   const Duration limit;
   Workqueue& queue;
   Clock& clock;
@@ -112,40 +212,56 @@ struct WorkerPool::Impl {
   const Logger log;
   const ReconcileFn reconcile;
   std::stop_source cancel;
-  std::vector<std::atomic<std::int64_t>> started;  // steady ticks, one a worker
-  std::vector<std::thread> threads;
+  std::stop_source stop_tending;
+  std::atomic<std::uint64_t> finished = 0;
+
+  mutable Mutex mutex;
+  CondVar room;
+  std::list<Worker> workers CF_GUARDED_BY(mutex);
+  std::thread last_left CF_GUARDED_BY(mutex);
+  bool stopping CF_GUARDED_BY(mutex) = false;
+  std::thread tender;
 };
 
-WorkerPool::WorkerPool(std::string name, int size, Duration limit, Workqueue& queue, Clock& clock,
-                       Metrics& metrics, Logger log, ReconcileFn reconcile)
+WorkerPool::WorkerPool(std::string name, PoolSize size, Duration limit, Workqueue& queue,
+                       Clock& clock, Metrics& metrics, Logger log, ReconcileFn reconcile)
     : impl_(std::make_unique<Impl>(std::move(name), size, limit, queue, clock, metrics,
                                    std::move(log), std::move(reconcile))) {}
 
 WorkerPool::~WorkerPool() { Stop(impl_->clock.Steady()); }
 
 void WorkerPool::Start() {
-  if (!impl_->threads.empty()) return;
-  impl_->threads.reserve(impl_->started.size());
-  for (auto& since : impl_->started) {
-    impl_->threads.emplace_back([impl = impl_.get(), &since] {
-      pthread_setname_np(pthread_self(), "worker");
-      impl->Work(since);
-    });
-  }
+  MutexLock lock(impl_->mutex);
+  if (!impl_->workers.empty() || impl_->stopping) return;
+  for (int i = 0; i < impl_->size.initial; ++i) impl_->StartWorker(true);
+  if (impl_->size.initial == impl_->size.max) return;
+  impl_->tender = std::thread([impl = impl_.get()] {
+    pthread_setname_np(pthread_self(), "pool");
+    impl->Tend();
+  });
 }
 
 void WorkerPool::Stop(SteadyTime deadline) {
-  if (impl_->threads.empty()) return;
+  {
+    MutexLock lock(impl_->mutex);
+    if (impl_->workers.empty() || impl_->stopping) return;
+    impl_->stopping = true;
+    impl_->room.notify_all();
+  }
   impl_->queue.ShutDown();
+  impl_->stop_tending.request_stop();
+  if (impl_->tender.joinable()) impl_->tender.join();
   if (!impl_->queue.Drain(deadline)) impl_->cancel.request_stop();
-  for (std::thread& thread : impl_->threads) thread.join();
-  impl_->threads.clear();
+  impl_->JoinAll();
 }
 
 Duration WorkerPool::LongestRunning() const {
   std::int64_t oldest = kIdle;
-  for (const auto& since : impl_->started) {
-    oldest = std::min(oldest, since.load(std::memory_order_relaxed));
+  {
+    MutexLock lock(impl_->mutex);
+    for (const Worker& worker : impl_->workers) {
+      oldest = std::min(oldest, worker.since.load(std::memory_order_relaxed));
+    }
   }
   return oldest == kIdle ? Duration::zero() : Age(impl_->clock.Steady(), oldest);
 }

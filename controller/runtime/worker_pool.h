@@ -1,5 +1,7 @@
 #pragma once
 
+#include <algorithm>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,15 +21,36 @@ struct Outcome {
 };
 using ReconcileFn = std::function<Result<Outcome>(const Context&, std::string_view key)>;
 
-// `size` threads that take keys and call `reconcile`, each with a deadline of `limit`. Has the
-// program's only catch-all: an exception is counted, logged and backed off. kConflict is silent.
+// Threads of a pool: `initial`, at least one, at Start and for ever, up to `max` when they hang.
+// Never more than `max`, whatever `initial` says.
+struct PoolSize {
+  PoolSize(int fixed) : PoolSize(fixed, fixed) {}  // NOLINT(google-explicit-constructor): a size
+  PoolSize(int its_initial, int its_max) : initial(std::min(its_initial, its_max)), max(its_max) {}
+  int initial;
+  int max;
+};
+
+// Threads that take keys and call `reconcile`, each with a deadline of `limit`. Has the program's
+// only catch-all: an exception is counted, logged and backed off. kConflict is silent.
+//
+// Hosts that hang must not make the others wait. So, where the size allows growth, one more thread
+// ("pool") sleeps until the queue is starved (more keys wait than workers are free, which an Add, a
+// delay that ends and a worker that takes a key can all bring about) and then for kPatience. When
+// no worker finished a key in that time it starts one more, and up to twice as many each time that
+// this repeats without a pause, but no more than keys wait; workers that are just busy finish keys,
+// so nothing grows. A worker beyond `initial` that got no key for kIdleLimit ends.
 class WorkerPool {
  public:
-  WorkerPool(std::string name, int size, Duration limit, Workqueue& queue, Clock& clock,
+  static constexpr Duration kPatience = std::chrono::milliseconds(20);
+  static constexpr Duration kIdleLimit = std::chrono::seconds(30);
+
+  WorkerPool(std::string name, PoolSize size, Duration limit, Workqueue& queue, Clock& clock,
              Metrics& metrics, Logger log, ReconcileFn reconcile);
   ~WorkerPool();  // Stop with no grace
+  // Once.
   void Start();
-  // Shuts the queue down, waits for the workers until `deadline`, then cancels what is left.
+  // Shuts the queue down, waits for the workers until `deadline`, then cancels what is left. All
+  // threads have ended when it returns.
   void Stop(SteadyTime deadline);
   // The age of the oldest reconcile under way, for /livez.
   Duration LongestRunning() const;

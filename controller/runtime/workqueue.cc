@@ -76,7 +76,8 @@ double Seconds(SteadyTime::duration duration) {
 
 // Of the threads inside Get at most one waits on the clock, for the next delayed key; the others
 // wait on the condition variable and take that duty over when it leaves with a key. So a delay that
-// ends wakes one thread, not all.
+// ends wakes one thread, not all. Those with a deadline of their own sleep on the clock as well,
+// each with its own alarm. The thread in AwaitStarved has the duty while nobody is inside Get.
 struct Workqueue::Impl {
   Impl(std::string queue_name, Clock& its_clock, Metrics& its_metrics, BackoffPolicy policy)
       : name(std::move(queue_name)), clock(its_clock), metrics(its_metrics), backoff(policy) {}
@@ -120,6 +121,7 @@ struct Workqueue::Impl {
     ++ready;
     TellDepth();
     WakeOne();
+    WakeWatcher();
   }
 
   void Delay(Entry& entry, SteadyTime ready_at) CF_REQUIRES(mutex) {
@@ -136,6 +138,7 @@ struct Workqueue::Impl {
     } else {
       WakeOne();
     }
+    WakeWatcher();
   }
 
   void MoveDue() CF_REQUIRES(mutex) {
@@ -169,27 +172,77 @@ struct Workqueue::Impl {
   void WakeOne() CF_REQUIRES(mutex) {
     if (idle > 0) {
       wake.notify_one();
-    } else if (timing) {
+    } else if (timing && !timer.stop_requested()) {
       timer.request_stop();
+    } else {
+      const auto asleep = std::find_if(sleepers.rbegin(), sleepers.rend(),
+                                       [](const auto& s) { return !s.stop_requested(); });
+      if (asleep != sleepers.rend()) asleep->request_stop();
     }
   }
 
-  // Waits for a key or for the next delayed one to be due.
-  void Wait() CF_REQUIRES(mutex) {
-    if (delays.empty() || timing) {
+  // Waits for a key, for the next delayed one to be due, or for the deadline.
+  void Wait(SteadyTime deadline) CF_REQUIRES(mutex) {
+    const bool duty = !delays.empty() && !timing;
+    if (!duty && deadline == SteadyTime::max()) {
       ++idle;
       wake.wait(mutex);
       --idle;
       return;
     }
-    timing = true;
-    timer = std::stop_source();
-    const SteadyTime until = (*delays.begin())->ready_at;
-    const std::stop_token token = timer.get_token();
+    const auto place = sleepers.emplace(sleepers.end());
+    SteadyTime until = deadline;
+    if (duty) {
+      timing = true;
+      timer = *place;
+      until = std::min(until, (*delays.begin())->ready_at);
+    }
+    SleepUntil(until, place->get_token());
+    if (duty) timing = false;
+    sleepers.erase(place);
+  }
+
+  void SleepUntil(SteadyTime until, const std::stop_token& alarm) CF_REQUIRES(mutex) {
     mutex.unlock();
-    clock.WaitUntil(until, token);
+    clock.WaitUntil(until, alarm);
     mutex.lock();
-    timing = false;
+  }
+
+  std::optional<std::string> TakeBefore(SteadyTime deadline) CF_REQUIRES(mutex) {
+    while (!down) {
+      MoveDue();
+      if (ready > 0) return Take();
+      if (clock.Steady() >= deadline) {
+        if (!delays.empty() && !timing) WakeOne();  // takes the duty over
+        return std::nullopt;
+      }
+      Wait(deadline);
+    }
+    return std::nullopt;
+  }
+
+  std::size_t Starved() const CF_REQUIRES(mutex) { return ready > inside ? ready - inside : 0; }
+
+  void WaitStarved() CF_REQUIRES(mutex) {
+    const bool duty = inside == 0 && !delays.empty();
+    watched_until = duty ? (*delays.begin())->ready_at : SteadyTime::max();
+    watching = true;
+    if (duty) {
+      watcher = std::stop_source();
+      SleepUntil(watched_until, watcher.get_token());
+    } else {
+      starving.wait(mutex);
+    }
+    watching = false;
+  }
+
+  void WakeWatcher() CF_REQUIRES(mutex) {
+    if (!watching) return;
+    const bool duty = inside == 0 && !delays.empty() && (*delays.begin())->ready_at < watched_until;
+    if (Starved() == 0 && !duty && !down) return;
+    watching = false;
+    starving.notify_one();
+    watcher.request_stop();
   }
 
   void CountAdd() {
@@ -217,6 +270,12 @@ struct Workqueue::Impl {
   int idle CF_GUARDED_BY(mutex) = 0;         // threads on the condition variable
   bool timing CF_GUARDED_BY(mutex) = false;  // a thread waits on the clock, until `timer`
   std::stop_source timer CF_GUARDED_BY(mutex);
+  std::list<std::stop_source> sleepers CF_GUARDED_BY(mutex);  // on the clock, the latest last
+  std::size_t inside CF_GUARDED_BY(mutex) = 0;                // threads in Get
+  CondVar starving;
+  bool watching CF_GUARDED_BY(mutex) = false;  // a thread waits in AwaitStarved, not yet woken
+  SteadyTime watched_until CF_GUARDED_BY(mutex){};
+  std::stop_source watcher CF_GUARDED_BY(mutex);
   std::list<std::stop_source> drains CF_GUARDED_BY(mutex);
   bool down CF_GUARDED_BY(mutex) = false;
 };
@@ -257,14 +316,25 @@ void Workqueue::Forget(std::string_view key) {
   impl_->DropIfIdle(found->second);
 }
 
-std::optional<std::string> Workqueue::Get() {
+std::optional<std::string> Workqueue::Get() { return Get(SteadyTime::max()); }
+
+std::optional<std::string> Workqueue::Get(SteadyTime deadline) {
+  MutexLock lock(impl_->mutex);
+  ++impl_->inside;
+  std::optional<std::string> key = impl_->TakeBefore(deadline);
+  --impl_->inside;
+  impl_->WakeWatcher();
+  return key;
+}
+
+bool Workqueue::AwaitStarved() {
   MutexLock lock(impl_->mutex);
   while (!impl_->down) {
     impl_->MoveDue();
-    if (impl_->ready > 0) return impl_->Take();
-    impl_->Wait();
+    if (impl_->Starved() > 0) return true;
+    impl_->WaitStarved();
   }
-  return std::nullopt;
+  return false;
 }
 
 void Workqueue::Done(std::string_view key) {
@@ -297,7 +367,8 @@ void Workqueue::ShutDown() {
   for (auto& [key, entry] : impl_->entries) entry.again = entry.delayed = false;
   impl_->TellDepth();
   impl_->wake.notify_all();
-  if (impl_->timing) impl_->timer.request_stop();
+  for (std::stop_source& sleeper : impl_->sleepers) sleeper.request_stop();
+  impl_->WakeWatcher();
 }
 
 bool Workqueue::Drain(SteadyTime deadline) {
@@ -313,6 +384,11 @@ bool Workqueue::Drain(SteadyTime deadline) {
   MutexLock lock(impl_->mutex);
   impl_->drains.erase(place);
   return impl_->processing == 0;
+}
+
+std::size_t Workqueue::starved() const {
+  MutexLock lock(impl_->mutex);
+  return impl_->Starved();
 }
 
 std::size_t Workqueue::depth() const {

@@ -29,8 +29,11 @@ class Workqueue {
   void AddWithBackoff(std::string_view key);
   void Forget(std::string_view key);
 
-  // Blocks; nothing after ShutDown once the queue is empty. Every Get is answered by one Done.
+  // Blocks; nothing after ShutDown. Every Get that gave a key is answered by one Done.
   std::optional<std::string> Get();
+  // Nothing also when no key came before `deadline`. Threads in the other Get are served first, and
+  // of those in this one the latest to come, so that those that are not needed see their deadline.
+  std::optional<std::string> Get(SteadyTime deadline);
   void Done(std::string_view key);
 
   // Refuses new keys and drops those that wait (the world is read again at the next start). Wakes
@@ -38,6 +41,12 @@ class Workqueue {
   void ShutDown();
   // Waits until no key is being worked on; false when the deadline came first.
   bool Drain(SteadyTime deadline);
+
+  // Blocks while nothing is `starved`; false after ShutDown. Minds the delayed keys while no thread
+  // is in Get. For one thread at a time.
+  bool AwaitStarved();
+  // How many more keys wait than threads in Get, which will take one each.
+  std::size_t starved() const;
 
   std::size_t depth() const;
   std::size_t processing() const;

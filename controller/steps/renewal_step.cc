@@ -11,6 +11,7 @@ constexpr const char* kActionAdvance = "Advance";  // the authority's next step
 constexpr const char* kActionCleanup = "Cleanup";
 constexpr const char* kMemoCleaned = "cleaned";
 constexpr std::string_view kChallengePrefix = "http01/";
+constexpr std::string_view kChallengeDomainPrefix = "http01-domain/";
 
 pki::RequestNames NamesOf(const api::WorkflowSpec& spec) {
   return {spec.common_name, spec.dns_names};
@@ -59,9 +60,10 @@ workflow::Done IssuedDone(const pki::CertificateInfo& leaf) {
 std::vector<api::ServedChallenge> ChallengesIn(const workflow::StepMemo& memo) {
   std::vector<api::ServedChallenge> out;
   for (const auto& [key, value] : memo) {
-    if (key.starts_with(kChallengePrefix)) {
-      out.push_back({"", key.substr(kChallengePrefix.size()), value});
-    }
+    if (!key.starts_with(kChallengePrefix)) continue;
+    std::string token = key.substr(kChallengePrefix.size());
+    auto domain = memo.find(std::string(kChallengeDomainPrefix) + token);
+    out.push_back({domain == memo.end() ? "" : domain->second, std::move(token), value});
   }
   return out;
 }
@@ -213,6 +215,16 @@ Result<ActResult> RenewalStep::Advance(const Context& ctx, const StepScope& scop
   CF_RETURN_IF_ERROR(
       Store(ctx, scope, std::move(stored.secret), &issued, stored.key.ToPem()));
   return ActResult{needed.memo, false, std::nullopt, std::nullopt};
+}
+
+Result<void> RenewalStep::Abandon(const Context& ctx, const StepScope& scope) {
+  const workflow::StepMemo& memo = scope.entry.memo;
+  if (memo.empty() || memo.contains(kMemoCleaned)) return {};
+  CF_ASSIGN_OR_RETURN(auto stored, Load(ctx, scope));
+  if (!stored) return {};
+  CF_ASSIGN_OR_RETURN(auto issuer, Connect(ctx, scope));
+  seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), stored->key};
+  return issuer->Cleanup(ctx, what, memo);
 }
 
 Result<ActResult> RenewalStep::Act(const Context& ctx, const StepScope& scope,

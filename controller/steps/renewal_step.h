@@ -14,6 +14,7 @@ class RenewalStep : public Step {
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
   Result<ActResult> Act(const Context& ctx, const StepScope& scope,
                         const workflow::Needed& needed) override;
+  Result<void> Abandon(const Context& ctx, const StepScope& scope) override;
 
  private:
   struct Stored;

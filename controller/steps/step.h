@@ -76,6 +76,9 @@ class Step {
   virtual Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) = 0;
   virtual Result<ActResult> Act(const Context& ctx, const StepScope& scope,
                                 const workflow::Needed& needed) = 0;
+  // The step has failed or the run is given up: takes away what it left outside and nobody needs
+  // (DNS records, challenge files). Once, best effort; changes nothing live.
+  virtual Result<void> Abandon(const Context&, const StepScope&) { return {}; }
 };
 
 struct StepParts {
