@@ -2,8 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <future>
+#include <optional>
+#include <semaphore>
 #include <stdexcept>
+#include <string>
+#include <thread>
 
 #include "tests/fakes/clock/simulated_clock.h"
 #include "tests/unit/runtime/recording_metrics.h"
@@ -16,13 +21,14 @@ using std::chrono::seconds;
 // Runs `script` for every key and waits for what it left behind.
 class WorkerPoolTest : public testing::Test {
  protected:
-  void Start(ReconcileFn script, int size = 1) {
+  void Start(ReconcileFn script, PoolSize size = 1) {
     pool_.emplace("test", size, seconds(60), queue_, clock_, metrics_, Logger(), std::move(script));
     pool_->Start();
   }
   double Results(const std::string& result) {
     return metrics_.Value("certflow_reconcile_total{queue=test,result=" + result + "}");
   }
+  double Workers() { return metrics_.Value("certflow_workers{queue=test}"); }
   Duration UntilNext() {
     return std::chrono::duration_cast<Duration>(*clock_.earliest() - clock_.Steady());
   }
@@ -173,6 +179,211 @@ TEST_F(WorkerPoolTest, LongestRunningIsTheOldestReconcileUnderWay) {
   finish.set_value();
   pool_->Stop(clock_.Steady() + seconds(1));
   EXPECT_EQ(pool_->LongestRunning(), Duration(0));
+}
+
+TEST_F(WorkerPoolTest, FixedSizeNeverGrows) {
+  std::promise<void> running, finish, second;
+  Start([&](const Context&, std::string_view key) -> Result<Outcome> {
+    if (key == "b") {
+      second.set_value();
+      return Outcome{};
+    }
+    running.set_value();
+    finish.get_future().wait();
+    return Outcome{};
+  });
+  queue_.Add("a");
+  running.get_future().wait();
+  queue_.Add("b");
+  EXPECT_EQ(clock_.waiters(), 0u);
+  EXPECT_EQ(Workers(), 1);
+  finish.set_value();
+  second.get_future().wait();
+  pool_.reset();
+  EXPECT_EQ(Workers(), 0);
+}
+
+TEST_F(WorkerPoolTest, InitialNeverExceedsTheBound) {
+  Start([](const Context&, std::string_view) -> Result<Outcome> { return Outcome{}; }, {8, 2});
+  EXPECT_EQ(Workers(), 2);
+}
+
+// Keys whose name begins with "hang" stay until they are let go; every key tells that it began.
+class ElasticPoolTest : public WorkerPoolTest {
+ protected:
+  void StartElastic(PoolSize size) {
+    Start(
+        [this](const Context&, std::string_view key) -> Result<Outcome> {
+          began_.release();
+          if (key.starts_with("hang")) let_go_.acquire();
+          return Outcome{};
+        },
+        size);
+  }
+  void AddHanging(int count) {
+    for (int i = 0; i < count; ++i) queue_.Add("hang" + std::to_string(++added_));
+  }
+  void AwaitBegun(int count) {
+    while (count-- > 0) began_.acquire();
+  }
+  // The pool's patience passes without progress; `begun` more keys find a worker.
+  void PassPatience(int begun) {
+    ASSERT_TRUE(clock_.AwaitWaiters(1));
+    EXPECT_EQ(UntilNext(), WorkerPool::kPatience);
+    clock_.Advance(WorkerPool::kPatience);
+    AwaitBegun(begun);
+  }
+  void TearDown() override {
+    let_go_.release(1000);
+    pool_.reset();
+  }
+
+  std::counting_semaphore<> began_{0};
+  std::counting_semaphore<> let_go_{0};
+  int added_ = 0;
+};
+
+TEST_F(ElasticPoolTest, GrowsToMaxWhenAllHang) {
+  StartElastic({2, 7});
+  EXPECT_EQ(Workers(), 2);
+  AddHanging(9);
+  AwaitBegun(2);
+  PassPatience(1);
+  PassPatience(2);
+  PassPatience(2);
+  EXPECT_EQ(Workers(), 7);
+  EXPECT_EQ(queue_.depth(), 2u);
+  EXPECT_EQ(clock_.waiters(), 0u) << "at its bound the pool does not poll";
+  clock_.Advance(seconds(5));
+  EXPECT_EQ(pool_->LongestRunning(), seconds(5) + 3 * WorkerPool::kPatience);
+  let_go_.release(9);
+  AwaitBegun(2);
+}
+
+TEST_F(ElasticPoolTest, HealthyKeyIsServedWhileAllWorkersHang) {
+  StartElastic({3, 9});
+  AddHanging(3);
+  AwaitBegun(3);
+  queue_.Add("healthy");
+  PassPatience(1);
+  EXPECT_EQ(Workers(), 4) << "one was enough";
+}
+
+TEST_F(ElasticPoolTest, DelayedKeyIsServedWhileAllWorkersHang) {
+  StartElastic({3, 9});
+  AddHanging(3);
+  AwaitBegun(3);
+  queue_.AddAfter("healthy", seconds(7));
+  ASSERT_TRUE(clock_.AwaitWaiters(1));
+  EXPECT_EQ(UntilNext(), seconds(7));
+  clock_.Advance(seconds(7));
+  PassPatience(1);
+  EXPECT_EQ(Workers(), 4);
+}
+
+TEST_F(ElasticPoolTest, QuickWorkersDoNotMakeItGrow) {
+  StartElastic({1, 8});
+  AddHanging(6);
+  AwaitBegun(1);
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(clock_.AwaitWaiters(1));
+    let_go_.release();  // one key finished within the pool's patience
+    AwaitBegun(1);
+    clock_.Advance(WorkerPool::kPatience);
+  }
+  let_go_.release();
+  pool_->Stop(clock_.Steady() + seconds(1));
+  EXPECT_EQ(Results("success"), 6);
+  EXPECT_EQ(Workers(), 0);
+}
+
+TEST_F(ElasticPoolTest, ShrinksAfterIdleAndGrowsAgain) {
+  StartElastic({1, 3});
+  for (int round = 0; round < 3; ++round) {
+    AddHanging(3);
+    AwaitBegun(1);
+    PassPatience(1);
+    PassPatience(1);
+    EXPECT_EQ(Workers(), 3);
+    let_go_.release(3);
+    ASSERT_TRUE(clock_.AwaitWaiters(2));
+    clock_.Advance(WorkerPool::kIdleLimit - Duration(1));
+    EXPECT_EQ(Workers(), 3);
+    clock_.Advance(Duration(1));
+    while (Workers() > 1) std::this_thread::yield();
+  }
+}
+
+TEST_F(ElasticPoolTest, StopWhileGrowingEndsEveryThread) {
+  for (int round = 0; round < 50; ++round) {
+    fakes::SimulatedClock clock;
+    RecordingMetrics metrics;
+    Workqueue queue("test", clock, metrics, BackoffPolicy{});
+    std::atomic<int> inside = 0;
+    const auto hang = [&](const Context& ctx, std::string_view) -> Result<Outcome> {
+      ++inside;
+      ctx.clock.WaitUntil(SteadyTime::max(), ctx.stop);
+      --inside;
+      return MakeError(ErrorCode::kCancelled, "Cancelled", "stopped");
+    };
+    WorkerPool pool("test", {1, 20}, seconds(60), queue, clock, metrics, Logger(), hang);
+    pool.Start();
+    for (int i = 0; i < 30; ++i) queue.Add(std::to_string(i));
+    for (int window = 0; window <= round % 4; ++window) {
+      ASSERT_TRUE(clock.AwaitWaiters(2));
+      clock.Advance(WorkerPool::kPatience);
+    }
+    pool.Stop(clock.Steady());
+    EXPECT_EQ(inside, 0);
+    EXPECT_EQ(metrics.Value("certflow_workers{queue=test}"), 0);
+  }
+}
+
+class StopWhileShrinkingTest : public ElasticPoolTest, public testing::WithParamInterface<int> {};
+
+TEST_P(StopWhileShrinkingTest, EndsEveryThread) {
+  StartElastic({1, 8});
+  AddHanging(8);
+  AwaitBegun(1);
+  PassPatience(1);
+  PassPatience(2);
+  PassPatience(4);
+  let_go_.release(8);
+  ASSERT_TRUE(clock_.AwaitWaiters(7));
+  clock_.Advance(WorkerPool::kIdleLimit);
+  while (Workers() > GetParam()) std::this_thread::yield();
+  pool_.reset();
+  EXPECT_EQ(Workers(), 0);
+  EXPECT_EQ(Results("success"), 8);
+}
+
+INSTANTIATE_TEST_SUITE_P(WorkersLeft, StopWhileShrinkingTest, testing::Range(1, 9));
+
+// R-90, on the machine's clock: 300 hosts hang at the same time, the 301st is healthy.
+TEST(WorkerPoolScaleTest, ThreeHundredHangingKeysDoNotHoldUpTheNext) {
+  const auto clock = MakeSystemClock();
+  RecordingMetrics metrics;
+  Workqueue queue("test", *clock, metrics, BackoffPolicy{});
+  std::promise<void> served;
+  const auto reconcile = [&](const Context& ctx, std::string_view key) -> Result<Outcome> {
+    if (key == "healthy") {
+      served.set_value();
+      return Outcome{};
+    }
+    ctx.clock.WaitUntil(SteadyTime::max(), ctx.stop);
+    return MakeError(ErrorCode::kCancelled, "Cancelled", "stopped");
+  };
+  WorkerPool pool("test", {8, 301}, seconds(600), queue, *clock, metrics, Logger(), reconcile);
+  pool.Start();
+  const SteadyTime begin = clock->Steady();
+  for (int i = 0; i < 300; ++i) queue.Add("host" + std::to_string(i));
+  queue.Add("healthy", Priority::kInitial);  // behind all others
+  served.get_future().wait();
+  const auto took = std::chrono::duration_cast<Duration>(clock->Steady() - begin);
+  RecordProperty("milliseconds", std::to_string(took.count()));
+  EXPECT_EQ(metrics.Value("certflow_workers{queue=test}"), 301);
+  pool.Stop(clock->Steady());
+  EXPECT_EQ(metrics.Value("certflow_reconcile_total{queue=test,result=cancelled}"), 300);
 }
 
 }  // namespace

@@ -185,6 +185,69 @@ TEST_F(WorkqueueTest, ShutDownWakesEveryWaiter) {
   for (auto& got : waiting) EXPECT_EQ(got.get(), std::nullopt);
 }
 
+TEST_F(WorkqueueTest, GetGivesUpAtItsDeadline) {
+  auto got =
+      std::async(std::launch::async, [&] { return queue_.Get(clock_.Steady() + seconds(30)); });
+  ASSERT_TRUE(clock_.AwaitWaiters(1));
+  clock_.Advance(seconds(30));
+  EXPECT_EQ(got.get(), std::nullopt);
+  queue_.Add("a");
+  EXPECT_EQ(queue_.Get(clock_.Steady()), "a") << "a key that is there is taken";
+}
+
+TEST_F(WorkqueueTest, AddAndShutDownWakeAGetWithDeadline) {
+  const auto get = [&] { return queue_.Get(clock_.Steady() + seconds(30)); };
+  auto first = std::async(std::launch::async, get);
+  ASSERT_TRUE(clock_.AwaitWaiters(1));
+  queue_.Add("a");
+  EXPECT_EQ(first.get(), "a");
+  auto second = std::async(std::launch::async, get);
+  auto third = std::async(std::launch::async, get);
+  ASSERT_TRUE(clock_.AwaitWaiters(2));
+  queue_.ShutDown();
+  EXPECT_EQ(second.get(), std::nullopt);
+  EXPECT_EQ(third.get(), std::nullopt);
+}
+
+TEST_F(WorkqueueTest, GetThatGivesUpLeavesTheDelayedKeysToAnother) {
+  queue_.AddAfter("a", seconds(60));
+  auto limited =
+      std::async(std::launch::async, [&] { return queue_.Get(clock_.Steady() + seconds(30)); });
+  ASSERT_TRUE(clock_.AwaitWaiters(1));
+  auto patient = std::async(std::launch::async, [&] { return queue_.Get(); });
+  clock_.Advance(seconds(30));
+  EXPECT_EQ(limited.get(), std::nullopt);
+  ASSERT_TRUE(clock_.AwaitWaiters(1));
+  clock_.Advance(seconds(30));
+  EXPECT_EQ(patient.get(), "a");
+}
+
+TEST_F(WorkqueueTest, StarvedWhenMoreKeysWaitThanThreads) {
+  auto starved = std::async(std::launch::async, [&] { return queue_.AwaitStarved(); });
+  auto got = std::async(std::launch::async, [&] { return queue_.Get(clock_.Steady() + hours(1)); });
+  ASSERT_TRUE(clock_.AwaitWaiters(1));
+  queue_.Add("a");
+  EXPECT_EQ(got.get(), "a");
+  EXPECT_EQ(queue_.starved(), 0u);
+  queue_.Add("b");
+  EXPECT_TRUE(starved.get());
+  EXPECT_EQ(queue_.starved(), 1u);
+  queue_.ShutDown();
+  EXPECT_FALSE(queue_.AwaitStarved());
+}
+
+TEST_F(WorkqueueTest, DelayThatEndsWhileNobodyIsInGetStarves) {
+  auto starved = std::async(std::launch::async, [&] { return queue_.AwaitStarved(); });
+  queue_.AddAfter("late", hours(1));
+  ASSERT_TRUE(clock_.AwaitWaiters(1));
+  queue_.AddAfter("soon", seconds(1));
+  ASSERT_TRUE(clock_.AwaitWaiters(1));
+  EXPECT_EQ(*clock_.earliest() - clock_.Steady(), seconds(1));
+  clock_.Advance(seconds(1));
+  EXPECT_TRUE(starved.get());
+  EXPECT_EQ(TakeAndFinish(), "soon");
+}
+
 TEST_F(WorkqueueTest, DrainWaitsForTheKeysBeingWorkedOn) {
   queue_.Add("a");
   queue_.Add("b");
