@@ -99,6 +99,11 @@ std::string WantedDigest(std::string_view spec_json) {
   return DigestOf(Text(wanted));
 }
 
+std::string WantedDigestOf(const Run& run) {
+  if (run.plan_json.empty()) return run.wanted_digest;
+  return WantedDigest(BindingSpecOfPlan(run.plan_json));
+}
+
 Result<Plan> DecodePlan(std::string_view json, std::string_view ns) {
   Json parsed = Json::parse(json, nullptr, false);
   std::optional<Error> fault;

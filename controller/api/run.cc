@@ -358,6 +358,7 @@ void Compact(Run& run) {
   head.ended_at = run.status.ended_at;
   head.certificate = std::move(run.status.certificate);
   run.status = std::move(head);
+  run.wanted_digest = WantedDigestOf(run);
   run.plan_json = {};
   run.meta.annotations.clear();
 }

@@ -124,6 +124,7 @@ struct Run {
   Trigger trigger;
   std::string plan_json;  // canonical; dropped from memory once the run has ended
   std::string plan_digest, runbook_version;
+  std::string wanted_digest;  // of the plan's certificate; set when the plan is dropped
   RunStatus status;
 
   // "ST-0b6c4befb1", as people see it.
@@ -160,6 +161,7 @@ std::string BindingSpec(std::string_view spec_json);
 std::string BindingSpecOfPlan(std::string_view plan_json);
 // Digest of what the certificate itself depends on: names, key, Secret, authorities.
 std::string WantedDigest(std::string_view spec_json);
+std::string WantedDigestOf(const Run& run);
 
 struct NewRun {
   std::string name, ns;

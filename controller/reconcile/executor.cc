@@ -110,7 +110,7 @@ Result<runtime::Outcome> Executor::Finish(const Context& ctx, Work& work,
   status.waiting_for.clear();
   status.until.reset();
   bool good = end.state == api::RunState::kSucceeded;
-  if (!good) Abandon(ctx, work);
+  if (!good && end.state != api::RunState::kHeld) Abandon(ctx, work);
   status.challenges.clear();
   api::SetCondition(status.conditions, api::kReady,
                     good ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse, end.reason,
@@ -140,8 +140,7 @@ Result<runtime::Outcome> Executor::Finish(const Context& ctx, Work& work,
 
 void Executor::Abandon(const Context& ctx, Work& work) {
   for (const api::LedgerEntry& entry : work.run.status.ledger) {
-    bool begun = entry.started_at && entry.state != api::EntryState::kDone;
-    steps::Step* step = begun ? parts_.steps.Find(entry.step) : nullptr;
+    steps::Step* step = entry.started_at ? parts_.steps.Find(entry.step) : nullptr;
     if (step == nullptr) continue;
     steps::Findings findings;
     steps::StepScope scope{work.run, work.plan, entry, parts_.directory, findings, work.scratch};

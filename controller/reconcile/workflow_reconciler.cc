@@ -56,7 +56,7 @@ std::string Get(const api::ObjectMeta& meta, std::string_view annotation) {
 }
 
 // Takes over what runs that ended since the last look have brought.
-void FoldRuns(const Runs& runs, const std::string& wanted_digest, api::WorkflowStatus& status) {
+void FoldRuns(const Runs& runs, api::WorkflowStatus& status) {
   for (auto it = runs.rbegin(); it != runs.rend(); ++it) {
     const api::Run& run = **it;
     if (run.number <= status.runs || !api::IsTerminal(run.status.state)) continue;
@@ -78,7 +78,8 @@ void FoldRuns(const Runs& runs, const std::string& wanted_digest, api::WorkflowS
                 run.status.state == api::RunState::kHeld;
     if (live && made) {
       status.certificate = made;
-      status.spec_digest = wanted_digest;
+      // Of the plan that was carried out: the spec may have moved on since.
+      status.spec_digest = api::WantedDigestOf(run);
     }
   }
 }
@@ -154,8 +155,19 @@ Result<workflow::TriggerVerdict> WorkflowReconciler::DecideNow(const Context& ct
   // Names in annotations count only while the API server proves them.
   bool named = !input.renew_annotation.empty() || !input.changed_by.empty();
   bool gated = spec.renewal_gate || spec.deployment_gate;
-  if (named && gated) input.identities_proved = guard_.ProvedSince(ctx).ok();
-  return workflow::Decide(input);
+  if (!named || !gated) return workflow::Decide(input);
+  auto proved = guard_.ProvedSince(ctx);
+  if (!proved.ok() && proved.error().code != ErrorCode::kRefused) return proved.error();
+  input.identities_proved = proved.ok();
+  workflow::TriggerVerdict verdict = workflow::Decide(input);
+  auto* start = std::get_if<workflow::Start>(&verdict);
+  bool asked = start != nullptr && start->trigger.reason == api::TriggerReason::kRequested;
+  if (proved.ok() || !asked || spec.requester_may_approve) return verdict;
+  // Who asks must be known, because they may not approve.
+  return workflow::TriggerVerdict(workflow::Halted{
+      proved.error().reason,
+      "the request by certflow.dev/renew is not taken: " + proved.error().message,
+      input.now + std::chrono::minutes(1)});
 }
 
 Result<void> WorkflowReconciler::StartRun(const Context& ctx, const api::Workflow& workflow,
@@ -234,8 +246,7 @@ Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::
   const std::string before = api::EncodeWorkflowStatus(workflow);
   WallTime now = ctx.clock.Now();
   Runs runs = RunsOf(world_, workflow.meta.uid);
-  const std::string wanted = api::WantedDigest(workflow.spec_json);
-  FoldRuns(runs, wanted, status);
+  FoldRuns(runs, status);
   status.observed_generation = workflow.meta.generation;
 
   Verdict verdict;

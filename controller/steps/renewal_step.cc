@@ -1,6 +1,7 @@
 #include "controller/steps/renewal_step.h"
 
 #include "controller/pki/certificate.h"
+#include "controller/workflow/ledger.h"
 
 namespace certflow::steps {
 
@@ -218,13 +219,17 @@ Result<ActResult> RenewalStep::Advance(const Context& ctx, const StepScope& scop
 }
 
 Result<void> RenewalStep::Abandon(const Context& ctx, const StepScope& scope) {
-  const workflow::StepMemo& memo = scope.entry.memo;
-  if (memo.empty() || memo.contains(kMemoCleaned)) return {};
   CF_ASSIGN_OR_RETURN(auto stored, Load(ctx, scope));
   if (!stored) return {};
-  CF_ASSIGN_OR_RETURN(auto issuer, Connect(ctx, scope));
-  seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), stored->key};
-  return issuer->Cleanup(ctx, what, memo);
+  const workflow::StepMemo& memo = scope.entry.memo;
+  if (!memo.empty() && !memo.contains(kMemoCleaned)) {
+    CF_ASSIGN_OR_RETURN(auto issuer, Connect(ctx, scope));
+    seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), stored->key};
+    CF_RETURN_IF_ERROR(issuer->Cleanup(ctx, what, memo));
+  }
+  // Where the certificate is still in use somewhere, its key is kept for whoever mends that.
+  if (!workflow::TouchedTargets(scope.run.status).empty()) return {};
+  return parts_.secrets.Delete(ctx, stored->secret.ns, stored->secret.name, stored->secret.uid);
 }
 
 Result<ActResult> RenewalStep::Act(const Context& ctx, const StepScope& scope,

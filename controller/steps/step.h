@@ -76,8 +76,8 @@ class Step {
   virtual Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) = 0;
   virtual Result<ActResult> Act(const Context& ctx, const StepScope& scope,
                                 const workflow::Needed& needed) = 0;
-  // The step has failed or the run is given up: takes away what it left outside and nobody needs
-  // (DNS records, challenge files). Once, best effort; changes nothing live.
+  // The run ends without success: takes away what the step left outside and nobody needs any more
+  // (DNS records, a key that went nowhere). Once, best effort; changes nothing live.
   virtual Result<void> Abandon(const Context&, const StepScope&) { return {}; }
 };
 
