@@ -21,6 +21,9 @@ TEST(CrdSchemaTest, SeesWhatTheServerWouldDropOrRefuse) {
       {"wrong type", R"({"status": {"ledger": {}}})"},
       {"required member", R"({"status": {"ledger": [{"id": "renewal", "step": "Renewal"}]}})"},
       {"no time", R"({"status": {"until": "tomorrow"}})"},
+      {"reason that is no token", R"({"status": {"conditions": [{"type": "Ready", "status": "True",
+                                     "lastTransitionTime": "2026-11-21T02:00:00Z",
+                                     "reason": "not good", "message": ""}]}})"},
       {"below the minimum", R"({"status": {"outbox": [{"id": "a", "event": "b",
                                 "state": "Sent", "attempts": -1}]}})"},
   };

@@ -1,8 +1,7 @@
 #include "controller/workflow/run_id.h"
 
-#include <gtest/gtest.h>
+#include <gmock/gmock.h>
 
-#include <regex>
 #include <set>
 
 namespace certflow::workflow {
@@ -12,7 +11,7 @@ namespace {
 TEST(RunNameTest, FollowsFromWorkflowAndNumber) {
   const std::string uid = "b1c7f2f0-93c6-4d51-9f2c-6a1fb5a3b9d1";
   EXPECT_EQ(RunName(uid, 1), RunName(uid, 1));
-  EXPECT_TRUE(std::regex_match(RunName(uid, 1), std::regex("st-[0-9a-f]{10}")));
+  EXPECT_THAT(RunName(uid, 1), ::testing::MatchesRegex("st-[0-9a-f]{10}"));
   EXPECT_EQ(RunName("uid", 7), "st-f34961d3c6");
 }
 
