@@ -216,6 +216,17 @@ TEST(CompactTest, AnEndedRunKeepsItsHead) {
   EXPECT_EQ(run.number, 13);
 }
 
+// what a run was for is known after its plan was dropped, and after a second Compact.
+TEST(CompactTest, WhatTheRunWasForOutlivesItsPlan) {
+  api::Run run = EndedRun();
+  const std::string wanted = WantedDigest(FullSpecJson());
+  EXPECT_EQ(WantedDigestOf(run), wanted);
+  Compact(run);
+  EXPECT_EQ(WantedDigestOf(run), wanted);
+  Compact(run);
+  EXPECT_EQ(WantedDigestOf(run), wanted);
+}
+
 struct OwesCase {
   const char* name;
   void (*change)(api::Run&);
