@@ -47,8 +47,10 @@ int Fail(const certflow::Logger& log, const certflow::Error& error) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
-  using namespace certflow;  // NOLINT(google-build-using-namespace): the program's own main
+namespace certflow {
+namespace {
+
+int RunProgram(int argc, char** argv) {
   app::Config config = app::ParseCommandLine(argc, argv);
   ForbidCoreFiles();
   BoundAllocatorArenas();
@@ -88,3 +90,8 @@ int main(int argc, char** argv) {
   log.Info("stopped");
   return 0;
 }
+
+}  // namespace
+}  // namespace certflow
+
+int main(int argc, char** argv) { return certflow::RunProgram(argc, argv); }

@@ -129,14 +129,18 @@ std::optional<WallTime> ScanTime(std::string_view text) {
   return WallTime(*date + *time - *offset) + std::chrono::nanoseconds(nanoseconds);
 }
 
-std::int64_t SecondsOfUnit(char unit) {
-  switch (unit) {
-    case 'd': return 86400;
-    case 'h': return 3600;
-    case 'm': return 60;
-    case 's': return 1;
-    default: return 0;
+struct Unit {
+  char letter;
+  std::int64_t seconds;
+};
+constexpr Unit kUnits[] = {{'d', 86400}, {'h', 3600}, {'m', 60}, {'s', 1}};
+
+// Zero for a letter that is no unit.
+std::int64_t SecondsOfUnit(char letter) {
+  for (const Unit& unit : kUnits) {
+    if (unit.letter == letter) return unit.seconds;
   }
+  return 0;
 }
 
 Error BadDuration(std::string_view text) {
@@ -198,9 +202,9 @@ std::string FormatDuration(seconds duration) {
     text = "-";
   }
   if (left == 0) return "0s";
-  for (char unit : {'d', 'h', 'm', 's'}) {
-    const auto size = static_cast<std::uint64_t>(SecondsOfUnit(unit));
-    if (left >= size) text += std::to_string(left / size) + unit;
+  for (const Unit& unit : kUnits) {
+    const auto size = static_cast<std::uint64_t>(unit.seconds);
+    if (left >= size) text += std::to_string(left / size) + unit.letter;
     left %= size;
   }
   return text;

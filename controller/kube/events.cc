@@ -70,7 +70,7 @@ struct Bucket {
 class Recorder : public EventRecorder {
  public:
   Recorder(Client& client, Clock& clock, Metrics& metrics, Logger log, std::string controller,
-           std::string instance)
+           const std::string& instance)
       : client_(client),
         clock_(clock),
         metrics_(metrics),
@@ -308,7 +308,7 @@ class Recorder : public EventRecorder {
 
 std::unique_ptr<EventRecorder> MakeEventRecorder(Client& client, Clock& clock, Metrics& metrics,
                                                  Logger log, std::string controller,
-                                                 std::string instance) {
+                                                 const std::string& instance) {
   return std::make_unique<Recorder>(client, clock, metrics, std::move(log), std::move(controller),
                                     std::move(instance));
 }

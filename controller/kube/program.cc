@@ -72,18 +72,19 @@ Result<std::string> FindProgram(const std::string& name) {
     std::istringstream folders{std::string(path)};
     for (std::string folder; std::getline(folders, folder, ':');) {
       if (folder.empty()) continue;
-      std::string candidate = folder + "/" + name;
-      if (IsExecutable(candidate)) return candidate;
+      folder.append("/").append(name);
+      if (IsExecutable(folder)) return folder;
     }
   }
   return MakeError(ErrorCode::kNotFound, "NoSuchProgram",
                    "program " + Sanitize(name, 200) + " was not found or may not be run");
 }
 
-std::vector<char*> Pointers(const std::vector<std::string>& words) {
+// exec's interface is older than const.
+std::vector<char*> Pointers(std::vector<std::string>& words) {
   std::vector<char*> pointers;
   pointers.reserve(words.size() + 1);
-  for (const std::string& word : words) pointers.push_back(const_cast<char*>(word.c_str()));
+  for (std::string& word : words) pointers.push_back(word.data());
   pointers.push_back(nullptr);
   return pointers;
 }
@@ -128,8 +129,10 @@ class Run {
     CF_ASSIGN_OR_RETURN(Pipe input, MakeInput());
     CF_ASSIGN_OR_RETURN(Pipe out, MakePipe());
     CF_ASSIGN_OR_RETURN(Pipe err, MakePipe());
-    std::vector<char*> argv = Pointers(program_.argv);
-    std::vector<char*> env = Pointers(program_.env);
+    std::vector<std::string> words = program_.argv;
+    std::vector<std::string> variables = program_.env;
+    std::vector<char*> argv = Pointers(words);
+    std::vector<char*> env = Pointers(variables);
     const pid_t parent = ::getpid();
     pid_ = ::fork();
     if (pid_ < 0) {
