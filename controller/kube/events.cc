@@ -308,7 +308,7 @@ class Recorder : public EventRecorder {
 
 std::unique_ptr<EventRecorder> MakeEventRecorder(Client& client, Clock& clock, Metrics& metrics,
                                                  Logger log, std::string controller,
-                                                 const std::string& instance) {
+                                                 std::string instance) {
   return std::make_unique<Recorder>(client, clock, metrics, std::move(log), std::move(controller),
                                     std::move(instance));
 }
