@@ -96,11 +96,11 @@ int Listen(const TlsServerOptions& options) {
 struct TlsServer::State {
   TlsBehaviour behaviour = TlsBehaviour::kServe;
   std::string address;
-  ContextPtr context;
   int listener = -1;
   int stop = -1;             // an eventfd
   std::vector<int> hanging;  // of the thread alone
   mutable Mutex mutex;
+  ContextPtr context CF_GUARDED_BY(mutex);
   std::string server_name CF_GUARDED_BY(mutex);
 };
 
@@ -108,7 +108,10 @@ std::unique_ptr<TlsServer> TlsServer::Start(const TlsServerOptions& options) {
   auto state = std::make_unique<State>();
   state->behaviour = options.behaviour;
   state->address = options.address;
-  if (options.behaviour == TlsBehaviour::kServe) state->context = MakeContext(options);
+  if (options.behaviour == TlsBehaviour::kServe) {
+    const MutexLock lock(state->mutex);
+    state->context = MakeContext(options);
+  }
   state->listener = Listen(options);
   if (state->listener < 0) return nullptr;
   state->stop = eventfd(0, EFD_CLOEXEC);
@@ -129,6 +132,15 @@ TlsServer::~TlsServer() {
   for (const int connection : state_->hanging) close(connection);
   close(state_->listener);
   close(state_->stop);
+}
+
+void TlsServer::Load(const std::string& chain_pem, SecretBytes key_pem) {
+  TlsServerOptions options;
+  options.chain_pem = chain_pem;
+  options.key_pem = std::move(key_pem);
+  ContextPtr loaded = MakeContext(options);
+  const MutexLock lock(state_->mutex);
+  state_->context = std::move(loaded);
 }
 
 std::string TlsServer::endpoint() const { return state_->address + ":" + std::to_string(port_); }
@@ -179,7 +191,10 @@ void TlsServer::Serve(int connection) {
   // A client that says nothing must not hold the test's end.
   const timeval limit{10, 0};
   setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
-  const ConnectionPtr ssl(SSL_new(state_->context.get()));
+  const ConnectionPtr ssl = [this] {
+    const MutexLock lock(state_->mutex);
+    return ConnectionPtr(SSL_new(state_->context.get()));
+  }();
   // SSL writes with write(2): the signal of a client that has gone is kept off this thread.
   sigset_t broken_pipe;
   sigemptyset(&broken_pipe);

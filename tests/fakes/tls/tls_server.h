@@ -37,6 +37,9 @@ class TlsServer {
   TlsServer(const TlsServer&) = delete;
   TlsServer& operator=(const TlsServer&) = delete;
 
+  // Serves another pair from the next connection on, as a server does that reloads.
+  void Load(const std::string& chain_pem, SecretBytes key_pem);
+
   std::uint16_t port() const { return port_; }
   std::string endpoint() const;
   // The last SNI that a client sent.

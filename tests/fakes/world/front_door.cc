@@ -1,0 +1,142 @@
+#include "tests/fakes/world/front_door.h"
+
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "tests/fakes/kube/request.h"
+
+namespace certflow::fakes {
+namespace {
+
+using nlohmann::json;
+
+bool IsWatched(const std::string& plural) {
+  return plural == "workflowruns" || plural == "certificateworkflows" ||
+         plural == "certificateauthorities" || plural == "deploymenttargets" ||
+         plural == "notificationchannels";
+}
+
+std::uint64_t Number(std::string_view text) {
+  std::uint64_t value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
+  return value;
+}
+
+net::HttpResponse Denied() {
+  json status{{"kind", "Status"},
+              {"apiVersion", "v1"},
+              {"status", "Failure"},
+              {"reason", "Invalid"},
+              {"code", 422},
+              {"message",
+               "ValidatingAdmissionPolicy 'certflow-approvals' with binding 'certflow-approvals' "
+               "denied request: a decision cannot come with the object"}};
+  return {422, {{"content-type", "application/json"}}, status.dump()};
+}
+
+std::string NoteKey(const std::string& plural, const json& metadata, const std::string& key,
+                    const std::string& value) {
+  return plural + "/" + metadata.value("namespace", "") + "/" + metadata.value("name", "") + " " +
+         key + "=" + value;
+}
+
+// Tells what a watch has brought to the cache.
+class Listener : public net::StreamSink {
+ public:
+  Listener(net::StreamSink& inner, Activity& activity, std::string plural)
+      : inner_(inner), activity_(activity), plural_(std::move(plural)) {}
+  bool OnResponse(int status, const std::vector<net::Header>& headers) override {
+    return inner_.OnResponse(status, headers);
+  }
+  bool OnData(std::string_view data) override {
+    const bool more = inner_.OnData(data);
+    constexpr std::string_view kField = "\"resourceVersion\":\"";
+    std::uint64_t highest = 0;
+    for (std::size_t at = data.find(kField); at != std::string_view::npos;
+         at = data.find(kField, at + 1)) {
+      highest = std::max(highest, Number(data.substr(at + kField.size(), 20)));
+    }
+    activity_.Delivered(plural_, highest);
+    return more;
+  }
+
+ private:
+  net::StreamSink& inner_;
+  Activity& activity_;
+  const std::string plural_;
+};
+
+}  // namespace
+
+// The answer of a write tells the version; it also is where new annotations show first.
+void FrontDoor::NoteWrite(const std::string& plural, const std::string& body) {
+  const json object = json::parse(body, nullptr, false);
+  if (!object.is_object() || !object.contains("metadata")) return;
+  const json& metadata = object["metadata"];
+  if (IsWatched(plural)) {
+    activity_.Written(plural, Number(metadata.value("resourceVersion", "")));
+  }
+  if (notes_ == nullptr) return;
+  MutexLock lock(notes_->mutex);
+  for (const auto& [key, value] : metadata.value("annotations", json::object()).items()) {
+    notes_->written.emplace(NoteKey(plural, metadata, key, value), clock_.Now());
+  }
+}
+
+void FrontDoor::AddManagedFields(const std::string& plural, std::string& body) {
+  json object = json::parse(body, nullptr, false);
+  if (!object.is_object() || !object.contains("metadata") || notes_ == nullptr) return;
+  json& metadata = object["metadata"];
+  json fields = json::array();
+  MutexLock lock(notes_->mutex);
+  for (const auto& [key, value] : metadata.value("annotations", json::object()).items()) {
+    const auto at = notes_->written.find(NoteKey(plural, metadata, key, value));
+    if (at == notes_->written.end()) continue;
+    fields.push_back({{"manager", "kubectl"},
+                      {"operation", "Update"},
+                      {"time", FormatTime(at->second)},
+                      {"fieldsV1", {{"f:metadata", {{"f:annotations", {{"f:" + key, {}}}}}}}}});
+  }
+  metadata["managedFields"] = std::move(fields);
+  body = object.dump();
+}
+
+Result<net::HttpResponse> FrontDoor::Serve(const Context& ctx, const net::HttpRequest& request) {
+  const ApiRequest asked = ParseRequest(request);
+  const bool probe = asked.dry_run() && asked.plural == "workflowruns";
+  if (probe && enforced_) return Denied();
+  auto response = server_.Do(ctx, request);
+  activity_.Touch();
+  if (!response.ok() || response->status >= 300) return response;
+  const bool ours = asked.group == "certflow.dev";
+  if (asked.method == "GET" && ours && !asked.key.name.empty()) {
+    AddManagedFields(asked.plural, response->body);
+  } else if (asked.method != "GET" && ours && !asked.dry_run()) {
+    NoteWrite(asked.plural, response->body);
+  }
+  return response;
+}
+
+Result<net::HttpResponse> FrontDoor::Do(const Context& ctx, const net::HttpRequest& request) {
+  if (life_ == nullptr) return Serve(ctx, request);
+  const ApiRequest asked = ParseRequest(request);
+  const bool counted = asked.method != "GET" && !asked.dry_run() && asked.plural != "events" &&
+                       asked.plural != "leases";
+  if (counted) {
+    return life_->Pass("api " + asked.Verb() + " " + asked.ResourceName(),
+                       [&] { return Serve(ctx, request); });
+  }
+  if (life_->dead()) return Lifeline::Gone();
+  auto response = Serve(ctx, request);
+  if (life_->dead()) return Lifeline::Gone();
+  return response;
+}
+
+Result<void> FrontDoor::Stream(const Context& ctx, const net::HttpRequest& request,
+                               net::StreamSink& sink) {
+  if (life_ != nullptr && life_->dead()) return Lifeline::Gone();
+  Listener listener(sink, activity_, ParseRequest(request).plural);
+  return server_.Stream(ctx, request, listener);
+}
+
+}  // namespace certflow::fakes

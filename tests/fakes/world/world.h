@@ -1,0 +1,110 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "controller/app/program.h"
+#include "controller/kube/client.h"
+#include "tests/fakes/clock/simulated_clock.h"
+#include "tests/fakes/kube/memory_api_server.h"
+#include "tests/fakes/world/activity.h"
+#include "tests/fakes/world/fake_acme.h"
+#include "tests/fakes/world/fake_host.h"
+#include "tests/fakes/world/fake_mail.h"
+#include "tests/fakes/world/front_door.h"
+#include "tests/fakes/world/lifeline.h"
+
+namespace certflow::fakes {
+
+// The real program in one process with everything outside of it: an API server in memory, an ACME
+// server, hosts with nginx, a mail server. The program can be killed and started again, the outside
+// stays. Time is simulated and moves only inside of Until and Pass. Of one thread.
+class World {
+ public:
+  static constexpr const char* kNamespace = "web";
+  World();
+  ~World();
+
+  void Start();
+  void Kill();  // nothing it still tries has an effect
+  bool running() const { return program_ != nullptr; }
+  app::Program& program() { return *program_; }
+
+  // Lets time pass, whenever everything rests, until `done`; false when so much simulated time is
+  // over, or the test would hang.
+  bool Until(const std::function<bool()>& done,
+             std::chrono::seconds limit = std::chrono::seconds(3600));
+  // Lets that much simulated time pass.
+  void Pass(std::chrono::seconds time);
+
+  // As people do it. A wrong request ends the test.
+  void Create(const nlohmann::json& object);
+  void Patch(std::string_view plural, const std::string& name, const nlohmann::json& patch);
+  void Annotate(std::string_view plural, const std::string& name, const std::string& key,
+                const std::string& value);
+  // With what the garbage collector takes away afterwards.
+  void Delete(std::string_view plural, const std::string& name);
+  void CollectGarbage();
+
+  // What is stored; null when there is none.
+  nlohmann::json Get(std::string_view plural, const std::string& name,
+                     const std::string& ns = kNamespace) const;
+  // Of a workflow, oldest first.
+  std::vector<nlohmann::json> Runs(const std::string& workflow) const;
+  std::vector<nlohmann::json> Events() const;
+  // Has the newest run of the workflow reached the state?
+  bool RunIs(const std::string& workflow, std::string_view state) const;
+  // Leaf fingerprint in a TLS Secret, empty when there is none; the test fails for a wrong pair.
+  std::string SecretFingerprint(const std::string& name) const;
+  // Places outside of Secrets where a private key shows; empty is right.
+  std::vector<std::string> LeakedKeys() const;
+  // Writes by kind since ResetCounts, Events and Leases left out: "create workflowruns".
+  std::map<std::string, std::size_t> Writes() const;
+  std::size_t TotalWrites() const;
+
+  // Objects that most tests need.
+  void AddInternalCa(const std::string& name, const std::string& duration = "90d");
+  void AddAcme(const std::string& name);
+  FakeHost& AddHost(const std::string& name, const std::string& dns_name);
+  void AddMailChannel(const std::string& name);
+  void Install(bool policy);  // the admission policy and its binding
+  void Secret(const std::string& name, const nlohmann::json& string_data, bool allowed = true);
+
+  app::Config config;
+  SimulatedClock clock;
+  Lifeline life;
+  std::shared_ptr<Activity> activity = std::make_shared<Activity>();
+  MemoryApiServer api{clock};
+  FakeMail mail{life};
+  FakeShells shells{life};
+  FakeAcme acme;
+  FrontDoor people{api, *activity, clock, nullptr};
+  FrontDoor process{api, *activity, clock, &life};
+
+ private:
+  class Web;
+  void ServeOurKinds();
+  void Must(const Result<void>& done, const std::string& what) const;
+  std::string Answer(const std::string& domain, const std::string& token) const;
+
+  FrontDoor::Notes notes_;
+  std::map<std::string, std::unique_ptr<FakeHost>> hosts_;
+  std::unique_ptr<Web> web_;
+  std::unique_ptr<kube::Client> people_client_;
+  std::unique_ptr<kube::Client> process_client_;
+  std::unique_ptr<app::Program> program_;
+  int starts_ = 0;
+};
+
+// Objects as YAML would have them, in World::kNamespace.
+nlohmann::json Object(const std::string& kind, const std::string& name, nlohmann::json spec);
+// A workflow for `dns_name` with its Secret "<name>-tls", issued by `authority`.
+nlohmann::json WorkflowObject(const std::string& name, const std::string& dns_name,
+                              const std::string& authority);
+
+}  // namespace certflow::fakes
