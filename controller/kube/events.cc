@@ -308,9 +308,9 @@ class Recorder : public EventRecorder {
 
 std::unique_ptr<EventRecorder> MakeEventRecorder(Client& client, Clock& clock, Metrics& metrics,
                                                  Logger log, std::string controller,
-                                                 std::string instance) {
+                                                 const std::string& instance) {
   return std::make_unique<Recorder>(client, clock, metrics, std::move(log), std::move(controller),
-                                    std::move(instance));
+                                    instance);
 }
 
 }  // namespace certflow::kube

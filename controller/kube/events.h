@@ -41,6 +41,6 @@ class EventRecorder {
 // Runs one thread ("events") until destroyed.
 std::unique_ptr<EventRecorder> MakeEventRecorder(Client& client, Clock& clock, Metrics& metrics,
                                                  Logger log, std::string controller,
-                                                 std::string instance);
+                                                 const std::string& instance);
 
 }  // namespace certflow::kube
