@@ -16,6 +16,18 @@ Json ParseObject(std::string_view text) {
   return json.is_object() ? json : Json::object();
 }
 
+// Another spelling of the same certificate is no reason for a new one.
+void Normalize(Json& certificate) {
+  if (auto names = certificate.find("dnsNames");
+      names != certificate.end() && names->is_array()) {
+    std::sort(names->begin(), names->end());
+  }
+  auto key = certificate.find("privateKey");
+  if (key == certificate.end() || !key->is_object()) return;
+  bool rsa = key->value("algorithm", Json("ECDSA")) == "RSA";
+  if (key->value("size", Json()) == Json(rsa ? 2048 : 256)) key->erase("size");
+}
+
 Json WithoutStanding(Json spec) {
   if (!spec.is_object()) return Json::object();
   for (const char* key : kNotBinding) spec.erase(key);
@@ -96,6 +108,7 @@ std::string WantedDigest(std::string_view spec_json) {
   for (const char* key : {"certificate", "authorities"}) {
     if (spec.contains(key)) wanted[key] = spec[key];
   }
+  if (wanted.contains("certificate")) Normalize(wanted["certificate"]);
   return DigestOf(Text(wanted));
 }
 

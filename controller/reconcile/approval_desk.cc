@@ -115,6 +115,9 @@ Result<bool> ApprovalDesk::TakeIn(const Context& ctx, const api::Workflow* workf
                                          {"approved", decision->approved ? "true" : "false"}});
       run.status.approvals.push_back(std::move(*decision));
     } else {
+      // What is written beyond the limit is neither counted nor answered, so that nothing is
+      // forgotten and answered anew.
+      if (run.status.refusals.size() >= api::kMaxRefusals) continue;
       api::Refusal refusal = std::get<api::Refusal>(std::move(verdict));
       refusal.source = source;
       if (!IsHistory(written, run, time)) {
@@ -122,9 +125,6 @@ Result<bool> ApprovalDesk::TakeIn(const Context& ctx, const api::Workflow* workf
         events_.Record({Regarding(run), true, "DecisionRefused", "Decide", refusal.message});
       }
       run.status.refusals.push_back(std::move(refusal));
-      if (run.status.refusals.size() > api::kMaxRefusals) {
-        run.status.refusals.erase(run.status.refusals.begin());
-      }
     }
     recorded = true;
   }
