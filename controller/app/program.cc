@@ -66,7 +66,7 @@ struct Program::Impl {
   void OnWorkflow(const runtime::Store<api::Workflow>::Change& change, bool initial);
   void OnRun(const runtime::Store<api::Run>::Change& change, bool initial);
   void OnProvider(Lane& lane, const runtime::Store<api::ProviderObject>::Change& change,
-                  bool initial, bool is_authority);
+                  bool initial, bool starts_depend_on_it);
   void RetryWaitingWorkflows();
   void AwaitSyncAndLead();
   void StartWorkers();
@@ -192,7 +192,7 @@ Program::Impl::Impl(const Config& its_config, Parts its_parts)
                      parts.log),
       target_sink(world.targets, api::DecodeProviderObject,
                   [this](const auto& change, bool initial) {
-                    OnProvider(target_lane, change, initial, false);
+                    OnProvider(target_lane, change, initial, true);
                   },
                   parts.log),
       channel_sink(world.channels, api::DecodeProviderObject,
@@ -247,15 +247,17 @@ void Program::Impl::OnRun(const runtime::Store<api::Run>::Change& change, bool i
 
 void Program::Impl::OnProvider(Lane& lane,
                                const runtime::Store<api::ProviderObject>::Change& change,
-                               bool initial, bool is_authority) {
+                               bool initial, bool starts_depend_on_it) {
   lane.queue.Add(change.key.ToString(),
                  initial ? runtime::Priority::kInitial : runtime::Priority::kLive);
+  if (initial || !starts_depend_on_it || !change.after) return;
   bool was_ready = change.before && change.before->ready();
-  bool is_ready = change.after && change.after->ready();
-  if (is_authority && is_ready && !was_ready && !initial) RetryWaitingWorkflows();
+  bool other_spec = !change.before ||
+                    change.before->meta.generation != change.after->meta.generation;
+  if (other_spec || (change.after->ready() && !was_ready)) RetryWaitingWorkflows();
 }
 
-// An authority became ready: whoever could not start for want of one tries again.
+// An authority or target came or became ready: whoever could not start for want of it tries again.
 void Program::Impl::RetryWaitingWorkflows() {
   for (const auto& workflow : world.workflows.List()) {
     bool waits = !workflow->status.certificate ||

@@ -64,6 +64,11 @@ void MergeFindings(api::RunStatus& status, steps::Findings findings) {
     std::move(from.begin(), from.end(), std::back_inserter(to));
     if (to.size() > limit) to.erase(to.begin(), to.end() - static_cast<long>(limit));
   };
+  // A repeated look replaces the one before.
+  if (!findings.checks.empty()) {
+    const std::string phase = findings.checks.front().phase;
+    std::erase_if(status.checks, [&](const auto& check) { return check.phase == phase; });
+  }
   append(status.checks, findings.checks, api::kMaxChecks);
   append(status.evidence, findings.evidence, api::kMaxEvidence);
   if (findings.certificate) status.certificate = std::move(findings.certificate);

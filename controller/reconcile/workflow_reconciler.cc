@@ -173,6 +173,12 @@ Result<workflow::TriggerVerdict> WorkflowReconciler::DecideNow(const Context& ct
 Result<void> WorkflowReconciler::StartRun(const Context& ctx, const api::Workflow& workflow,
                                           const api::WorkflowSpec& spec,
                                           const api::Trigger& trigger, std::int64_t number) {
+  const std::vector<api::PlannedTarget> targets = api::PlanTargets(spec, workflow.meta.ns);
+  for (const api::PlannedTarget& target : targets) {
+    if (target.target.name.empty()) continue;  // the workflow's own Secret
+    auto found = directory_.Target(target.target, workflow.meta.ns);
+    if (!found.ok()) return Annotate(found.error(), "spec.deployment");
+  }
   std::optional<Error> why_not;
   for (const api::Reference& reference : spec.authorities) {
     auto authority = directory_.Authority(reference, workflow.meta.ns);
@@ -192,8 +198,7 @@ Result<void> WorkflowReconciler::StartRun(const Context& ctx, const api::Workflo
     std::string reason = why_not ? "the first that is ready; before it: " + why_not->message
                                  : "the first in order, and ready";
     run.plan_json = api::CanonicalPlan(workflow.spec_json, reference, authority->type,
-                                       Sanitize(reason, 512),
-                                       api::PlanTargets(spec, workflow.meta.ns));
+                                       Sanitize(reason, 512), targets);
     run.plan_digest = api::DigestOf(run.plan_json);
     run.finalizer = LeavesSomethingOutside(spec, authority->type);
     auto created = client_.Create(ctx, api::RunResource(), run.ns, api::EncodeNewRun(run));

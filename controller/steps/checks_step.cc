@@ -74,6 +74,19 @@ void CheckTargets(const StepScope& scope, Book& book) {
   }
 }
 
+// Nobody hears of the run where a channel cannot be used; that is no reason to let a certificate end.
+void CheckChannels(const StepScope& scope, Book& book) {
+  for (const api::NotificationRule& rule : scope.plan.spec.notifications) {
+    std::string value = rule.channel.ns + "/" + rule.channel.name;
+    auto channel = scope.directory.Channel(rule.channel, scope.run.meta.ns);
+    if (channel.ok()) {
+      book.Passed("Channel", value);
+    } else {
+      book.Warning("Channel", value, channel.error().message);
+    }
+  }
+}
+
 // Each endpoint must be one that the certificate can prove itself to.
 void CheckEndpoints(const api::WorkflowSpec& spec, Book& book) {
   if (spec.endpoints.empty()) {
@@ -119,6 +132,7 @@ Result<workflow::Observation> ChecksStep::Observe(const Context& ctx, const Step
     CheckEnvironment(scope.plan.spec, book);
     CheckOwner(scope.plan.spec, book);
     CheckEndpoints(scope.plan.spec, book);
+    CheckChannels(scope, book);
     CheckPrevious(scope, ctx.clock.Now(), book);
   }
   if (book.failed) return *book.failed;
