@@ -4,12 +4,16 @@
 
 namespace certflow::fakes {
 
-bool Activity::AtRest() const {
+bool Activity::Busy(int hanging) const {
   MutexLock lock(mutex_);
-  if (busy_ > 0) return false;
-  for (const auto& [queue, depth] : depth_) {
-    if (depth > 0) return false;
-  }
+  if (busy_ > hanging) return true;
+  return std::any_of(depth_.begin(), depth_.end(), [](const auto& queue) {
+    return queue.second > 0;
+  });
+}
+
+bool Activity::CachesCurrent() const {
+  MutexLock lock(mutex_);
   for (const auto& [plural, version] : written_) {
     const auto seen = delivered_.find(plural);
     if (seen == delivered_.end() || seen->second < version) return false;

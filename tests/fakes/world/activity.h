@@ -16,8 +16,10 @@ namespace certflow::fakes {
 // What a program is doing, as its metrics, its log and its requests tell. Thread-safe.
 class Activity : public Metrics, public LogSink {
  public:
-  // Nothing waits in a queue, no worker is busy, and every cache has what was written.
-  bool AtRest() const;
+  // Keys wait, or more workers are busy than those `hanging` ones that only time sets free.
+  bool Busy(int hanging) const;
+  // Every cache has what was written.
+  bool CachesCurrent() const;
   // Blocks until something happens; false when nothing did for that long.
   bool AwaitChange(std::uint64_t seen, std::chrono::milliseconds limit);
   std::uint64_t changes() const;

@@ -36,7 +36,9 @@ Result<void> FakeMail::Send(const Context& ctx, const net::MailServer&,
     mood = mood_;
   }
   if (mood == Mood::kHang) {
+    ++hanging_;
     ctx.clock.WaitUntil(ctx.deadline, ctx.stop);
+    --hanging_;
     return MakeError(ErrorCode::kTimeout, "Timeout", "the mail server does not answer");
   }
   if (mood == Mood::kRefuseConnection) {

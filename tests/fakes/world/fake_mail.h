@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <string>
 #include <vector>
 
@@ -23,12 +24,14 @@ class FakeMail : public net::MailClient {
   // Messages whose text holds this.
   std::size_t Count(std::string_view text) const;
   int attempts() const;
+  int hanging() const { return hanging_; }  // calls that only the clock ends
 
   Result<void> Send(const Context& ctx, const net::MailServer& server,
                     const net::Envelope& envelope, const std::string& message) override;
 
  private:
   Lifeline& life_;
+  std::atomic<int> hanging_{0};
   mutable Mutex mutex_;
   Mood mood_ CF_GUARDED_BY(mutex_) = Mood::kServe;
   int attempts_ CF_GUARDED_BY(mutex_) = 0;

@@ -78,7 +78,8 @@ void FrontDoor::NoteWrite(const std::string& plural, const std::string& body) {
   }
   if (notes_ == nullptr) return;
   MutexLock lock(notes_->mutex);
-  for (const auto& [key, value] : metadata.value("annotations", json::object()).items()) {
+  const json annotations = metadata.value("annotations", json::object());
+  for (const auto& [key, value] : annotations.items()) {
     notes_->written.emplace(NoteKey(plural, metadata, key, value), clock_.Now());
   }
 }
@@ -89,7 +90,8 @@ void FrontDoor::AddManagedFields(const std::string& plural, std::string& body) {
   json& metadata = object["metadata"];
   json fields = json::array();
   MutexLock lock(notes_->mutex);
-  for (const auto& [key, value] : metadata.value("annotations", json::object()).items()) {
+  const json annotations = metadata.value("annotations", json::object());
+  for (const auto& [key, value] : annotations.items()) {
     const auto at = notes_->written.find(NoteKey(plural, metadata, key, value));
     if (at == notes_->written.end()) continue;
     fields.push_back({{"manager", "kubectl"},

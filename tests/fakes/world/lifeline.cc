@@ -10,12 +10,6 @@ void Lifeline::Arm(Cut cut) {
   done_.clear();
 }
 
-void Lifeline::Disarm() {
-  MutexLock lock(mutex_);
-  cut_ = {};
-  dead_ = false;
-}
-
 bool Lifeline::dead() const {
   MutexLock lock(mutex_);
   return dead_;

@@ -22,7 +22,6 @@ class Lifeline {
  public:
   // Alive again, counting from zero.
   void Arm(Cut cut);
-  void Disarm();  // alive, and no cut to come
   bool dead() const;
   // What has been done since Arm, in order ("shell", "acme POST /order").
   std::vector<std::string> done() const;

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "controller/api/meta.h"
 #include "controller/api/run.h"
@@ -116,7 +117,7 @@ void World::ServeOurKinds() {
 
 void World::Start() {
   Kill();
-  life.Disarm();
+  life.Arm(std::exchange(next_cut_, {}));
   process_client_ = kube::MakeClient(process, MemoryApiServer::Config(), *activity);
   app::ShippedPolicy policy = app::LoadShippedPolicy();
   program_ = std::make_unique<app::Program>(
@@ -146,7 +147,8 @@ bool World::Until(const std::function<bool()>& done, std::chrono::seconds limit)
       quiet = 0;
       continue;
     }
-    if (!activity->AtRest() && ++quiet < kQuietTurnsOfStaleCache) continue;
+    if (activity->Busy(mail.hanging())) continue;
+    if (!activity->CachesCurrent() && ++quiet < kQuietTurnsOfStaleCache) continue;
     quiet = 0;
     if (clock.Steady() >= end) return done();
     const auto next = clock.earliest();

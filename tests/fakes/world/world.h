@@ -31,6 +31,8 @@ class World {
   ~World();
 
   void Start();
+  // The process that Start makes next dies there.
+  void CutNextLife(Cut cut) { next_cut_ = cut; }
   void Kill();  // nothing it still tries has an effect
   bool running() const { return program_ != nullptr; }
   app::Program& program() { return *program_; }
@@ -98,6 +100,7 @@ class World {
   std::unique_ptr<kube::Client> people_client_;
   std::unique_ptr<kube::Client> process_client_;
   std::unique_ptr<app::Program> program_;
+  Cut next_cut_;
   int starts_ = 0;
 };
 

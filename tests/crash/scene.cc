@@ -1,0 +1,195 @@
+#include "tests/crash/scene.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+namespace certflow::crash {
+namespace {
+
+using fakes::World;
+using nlohmann::json;
+
+constexpr const char* kWorkflow = "site";
+constexpr const char* kDnsName = "www.example.test";
+
+json StatusOf(const json& object) {
+  return object.is_null() ? json::object() : object.value("status", json::object());
+}
+
+bool IsReady(const World& world, std::string_view plural, const std::string& name) {
+  const json conditions = StatusOf(world.Get(plural, name)).value("conditions", json::array());
+  return std::any_of(conditions.begin(), conditions.end(), [](const json& condition) {
+    return condition.value("type", "") == "Ready" && condition.value("status", "") == "True";
+  });
+}
+
+// The workflow has taken over the result of its one run.
+bool IsFolded(const World& world) {
+  const json status = StatusOf(world.Get("certificateworkflows", kWorkflow));
+  return status.contains("certificate") && !status.contains("activeRun") &&
+         status.value("phase", "") == "Idle";
+}
+
+void CheckEnd(const World& world, std::vector<std::string>& wrong) {
+  const auto runs = world.Runs(kWorkflow);
+  if (runs.size() != 1) wrong.push_back(std::to_string(runs.size()) + " runs");
+  for (const json& run : runs) {
+    const json status = StatusOf(run);
+    if (status.value("state", "") != "Succeeded") {
+      wrong.push_back("run " + status.value("state", "") + ": " + status.value("message", "") +
+                      ", waits for " + status.value("waitingFor", ""));
+    }
+  }
+  const std::string live = world.SecretFingerprint(std::string(kWorkflow) + "-tls");
+  const json status = StatusOf(world.Get("certificateworkflows", kWorkflow));
+  const std::string told =
+      status.value("certificate", json::object()).value("fingerprint", "nothing");
+  if (live != told) wrong.push_back("the Secret holds " + live + ", status tells " + told);
+}
+
+class SecretScene : public Scene {
+ public:
+  SecretScene() {
+    world_.AddInternalCa("company");
+    world_.Start();
+    world_.Until([&] { return IsReady(world_, "certificateauthorities", "company"); });
+    world_.Kill();
+  }
+  void Play() override {
+    world_.Create(fakes::WorkflowObject(kWorkflow, kDnsName, "company"));
+    world_.Start();
+  }
+  bool Finished() override { return world_.RunIs(kWorkflow, "Succeeded") && IsFolded(world_); }
+  std::vector<std::string> WrongNow() override {
+    const std::string live = world_.SecretFingerprint("site-tls");
+    std::vector<std::string> wrong = world_.LeakedKeys();
+    if (!live.empty() && live.size() != 64) wrong.push_back("live Secret: " + live);
+    return wrong;
+  }
+  std::vector<std::string> WrongAtTheEnd() override {
+    std::vector<std::string> wrong = WrongNow();
+    CheckEnd(world_, wrong);
+    return wrong;
+  }
+};
+
+class FullScene : public Scene {
+ public:
+  FullScene() : host_(world_.AddHost("edge", kDnsName)) {
+    world_.Install(true);
+    world_.AddAcme("acme");
+    world_.AddMailChannel("mail");
+    world_.Start();
+    world_.Until([&] {
+      return IsReady(world_, "certificateauthorities", "acme") &&
+             IsReady(world_, "deploymenttargets", "edge") &&
+             IsReady(world_, "notificationchannels", "mail");
+    });
+    world_.Kill();
+  }
+
+  void Play() override {
+    json workflow = fakes::WorkflowObject(kWorkflow, kDnsName, "acme");
+    workflow["spec"].update(json{
+        {"approval",
+         {{"deployment",
+           {{"layers", json::array({{{"name", "board"},
+                                     {"approvers", {{"users", json::array({"dora"})}}}}})}}}}},
+        {"deployment",
+         {{"waves", json::array({{{"name", "first"},
+                                  {"targets", json::array({{{"targetRef", {{"name", "edge"}}},
+                                                            {"nginx", json::parse(
+                                                                          host_.binding())}}})}}})}}},
+        {"validation",
+         {{"endpoints", json::array({host_.endpoint()})},
+          {"serverName", kDnsName},
+          {"trust", "Authority"}}},
+        {"notifications",
+         json::array({{{"channelRef", {{"name", "mail"}}},
+                       {"events", json::array({"ApprovalRequested", "Completed"})},
+                       {"to", json::array({"team@example.test"})}}})}});
+    world_.Create(workflow);
+    world_.Start();
+  }
+
+  bool Finished() override {
+    Approve();
+    return world_.RunIs(kWorkflow, "Succeeded") && IsFolded(world_) && OwesNoMail();
+  }
+
+  std::vector<std::string> WrongNow() override {
+    std::vector<std::string> wrong = world_.LeakedKeys();
+    const std::string secret = world_.SecretFingerprint("site-tls");
+    if (!secret.empty() && secret.size() != 64) wrong.push_back("live Secret: " + secret);
+    const auto files = host_.Live();
+    const auto loaded = host_.Loaded();
+    if (!loaded.fits) wrong.push_back("nginx serves a pair that does not fit");
+    if (!files.fits) wrong.push_back("the host's files do not fit");
+    return wrong;
+  }
+
+  std::vector<std::string> WrongAtTheEnd() override {
+    std::vector<std::string> wrong = WrongNow();
+    CheckEnd(world_, wrong);
+    const std::string secret = world_.SecretFingerprint("site-tls");
+    if (host_.Live().fingerprint != secret) wrong.push_back("host and Secret differ");
+    if (host_.Loaded().fingerprint != secret) wrong.push_back("nginx serves another certificate");
+    if (world_.acme.orders() != 1) {
+      wrong.push_back(std::to_string(world_.acme.orders()) + " orders");
+    }
+    if (world_.acme.finalized() != 1) {
+      wrong.push_back(std::to_string(world_.acme.finalized()) + " certificates");
+    }
+    if (world_.acme.accounts() != 1) wrong.push_back("more than one account");
+    for (const char* event : {"ApprovalRequested", "Completed"}) {
+      if (world_.mail.Count(event) == 0) wrong.push_back(std::string("no mail of ") + event);
+    }
+    CheckApproval(wrong);
+    return wrong;
+  }
+
+ private:
+  json NewestStatus() const {
+    const auto runs = world_.Runs(kWorkflow);
+    return runs.empty() ? json::object() : StatusOf(runs.back());
+  }
+
+  // Dora decides once, when she is asked.
+  void Approve() {
+    if (approved_) return;
+    const auto runs = world_.Runs(kWorkflow);
+    if (runs.empty() || !StatusOf(runs.back()).value("waitingFor", "").starts_with("approval")) {
+      return;
+    }
+    approved_ = true;
+    world_.Annotate("workflowruns", runs.back()["metadata"]["name"], "certflow.dev/approve",
+                    "deployment by dora");
+  }
+
+  bool OwesNoMail() const {
+    const json outbox = NewestStatus().value("outbox", json::array());
+    return std::all_of(outbox.begin(), outbox.end(), [](const json& entry) {
+      return entry.value("state", "") == "Sent";
+    });
+  }
+
+  void CheckApproval(std::vector<std::string>& wrong) const {
+    const json status = NewestStatus();
+    if (status.value("approvals", json::array()).size() != 1) {
+      wrong.push_back("approvals on record: " + status.value("approvals", json::array()).dump());
+    }
+    if (!status.value("refusals", json::array()).empty()) {
+      wrong.push_back("refusals: " + status["refusals"].dump());
+    }
+  }
+
+  fakes::FakeHost& host_;
+  bool approved_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Scene> MakeSecretScene() { return std::make_unique<SecretScene>(); }
+std::unique_ptr<Scene> MakeFullScene() { return std::make_unique<FullScene>(); }
+
+}  // namespace certflow::crash
