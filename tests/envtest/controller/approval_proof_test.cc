@@ -37,8 +37,7 @@ class ApprovalProofTest : public StageTest {
     ns_ = stage().NewNamespace();
   }
   void Restore() {
-    auto again = stage().plane().ApplyFile(std::string(CERTFLOW_SOURCE_DIR) +
-                                           "/manifests/install");
+    auto again = stage().plane().ApplyFile(std::string(CERTFLOW_SOURCE_DIR) + "/manifests/install");
     ASSERT_TRUE(again.ok()) << again.error().message;
   }
   // A replica that has not looked yet; a running one keeps what it saw for half a minute.
@@ -54,14 +53,14 @@ class ApprovalProofTest : public StageTest {
     }
     return count;
   }
-  // Dora decides anew, until that is refused for the reason: a policy that was just changed stays in
-  // force for a moment.
+  // Dora decides anew, until that is refused for the reason: a policy that was just changed stays
+  // in force for a moment.
   void Decide(const std::string& why) {
     Json run = stage().NewestRun(ns_, "shop");
-    Answer taken = stage().Annotate(ns_, "workflowrun/" + NameOf(run),
-                                    "certflow.dev/approve." + why +
-                                        "=renewal by dora@example.com in web-team because " + why,
-                                    kDora);
+    Answer taken = stage().Annotate(
+        ns_, "workflowrun/" + NameOf(run),
+        "certflow.dev/approve." + why + "=renewal by dora@example.com in web-team because " + why,
+        kDora);
     EXPECT_TRUE(taken.ok()) << taken.err;
   }
 
@@ -74,15 +73,22 @@ TEST_F(ApprovalProofTest, R32_WithoutThePolicyInForceNoDecisionCounts) {
   ASSERT_TRUE(stage().Kubectl({"delete", kBinding}).ok());
   NewLook();
   Decide("unbound");
-  EXPECT_TRUE(Await([&] { return Refused("ValidatingAdmissionPolicyBinding certflow-approvals is not installed") == 1; }, 20))
+  EXPECT_TRUE(Await(
+      [&] {
+        return Refused("ValidatingAdmissionPolicyBinding certflow-approvals is not installed") == 1;
+      },
+      20))
       << stage().NewestRun(ns_, "shop")["status"].dump(1);
   Restore();
 
-  ASSERT_TRUE(stage().Kubectl({"patch", kPolicy, "--type=merge", "-p",
-                               R"({"spec":{"failurePolicy":"Ignore"}})"}).ok());
+  ASSERT_TRUE(stage()
+                  .Kubectl({"patch", kPolicy, "--type=merge", "-p",
+                            R"({"spec":{"failurePolicy":"Ignore"}})"})
+                  .ok());
   NewLook();
   Decide("edited");
-  EXPECT_TRUE(Await([&] { return Refused("certflow-approvals is not as it was shipped") == 1; }, 20))
+  EXPECT_TRUE(
+      Await([&] { return Refused("certflow-approvals is not as it was shipped") == 1; }, 20))
       << stage().NewestRun(ns_, "shop")["status"].dump(1);
   Restore();
   const auto restored = std::chrono::steady_clock::now();
@@ -119,8 +125,9 @@ TEST_F(ApprovalProofTest, R34_TheMailSaysWhatWillChangeAndItsCommandWorks) {
 
   std::string command = LineWith(text, "certflow.dev/approve=");
   ASSERT_TRUE(command.starts_with("kubectl ")) << text;
-  for (auto [mark, value] : {std::pair<std::string, std::string>{"YOUR-USER-NAME", std::string(kDora)},
-                             {"YOUR-GROUP", "web-team"}}) {
+  for (auto [mark, value] :
+       {std::pair<std::string, std::string>{"YOUR-USER-NAME", std::string(kDora)},
+        {"YOUR-GROUP", "web-team"}}) {
     ASSERT_NE(command.find(mark), std::string::npos) << command;
     command.replace(command.find(mark), mark.size(), value);
   }

@@ -22,7 +22,8 @@ spec:
   renewal: {policy: {policy}}
   approval: {approval}
 )";
-constexpr const char* kOwner = "{renewal: {layers: [{name: owner, approvers: {groups: [web-team]}}]}}";
+constexpr const char* kOwner =
+    "{renewal: {layers: [{name: owner, approvers: {groups: [web-team]}}]}}";
 constexpr const char* kOwnerAndBoard = R"({
     renewal: {layers: [{name: owner, approvers: {groups: [web-team]}}]},
     deployment: {layers: [{name: owner, approvers: {users: [dora@example.com]}},
@@ -37,8 +38,8 @@ class ApprovalTest : public StageTest {
     ns_ = stage().NewNamespace();
   }
   void MakeWorkflow(const std::string& approval, const std::string& policy = "Automatic") {
-    stage().Create(ns_, Fill(kWorkflow, {{"name", "shop"}, {"approval", approval},
-                                         {"policy", policy}}));
+    stage().Create(ns_,
+                   Fill(kWorkflow, {{"name", "shop"}, {"approval", approval}, {"policy", policy}}));
   }
   Json AwaitGate(const std::string& gate, int number = 1) {
     return stage().AwaitGate(ns_, "shop", gate, 40, number);
@@ -51,7 +52,7 @@ class ApprovalTest : public StageTest {
   }
   // Waits until the newest run has refused a decision for that reason.
   void ExpectRefusal(const std::string& text, const std::string& user) {
-    Json run = stage().AwaitRun(ns_, "shop", "refusing: " + text, [&](const Json& one) {
+    Json run = stage().AwaitRun(ns_, "shop", "refusing: " + text, [&](Json& one) {
       for (const Json& refusal : one["status"].value("refusals", Json::array())) {
         if (refusal["message"].get<std::string>().find(text) != std::string::npos) {
           return refusal.value("user", "") == user;
@@ -81,12 +82,14 @@ TEST_F(ApprovalTest, R30_R31_FullAndBareFormsCountByLayerGroupAndNumber) {
   Json run = AwaitGate("renewal");
   EXPECT_FALSE(Issued());
   const std::string digest = run["spec"]["planDigest"];
-  EXPECT_TAKEN(OnRun(run, "certflow.dev/approve=renewal by dora@example.com in web-team for " +
-                              digest + " because asked by phone", kDora));
+  EXPECT_TAKEN(OnRun(run,
+                     "certflow.dev/approve=renewal by dora@example.com in web-team for " + digest +
+                         " because asked by phone",
+                     kDora));
   run = AwaitGate("deployment");
   EXPECT_TAKEN(OnRun(run, "certflow.dev/approve.emil=deployment", kEmil));
   EXPECT_TAKEN(OnRun(run, "certflow.dev/approve.dora=deployment", kDora));
-  run = stage().AwaitRun(ns_, "shop", "waiting for the board", [](const Json& one) {
+  run = stage().AwaitRun(ns_, "shop", "waiting for the board", [](Json& one) {
     return one["status"].value("waitingFor", "") == "approval deployment, layer board: 1 more";
   });
   EXPECT_FALSE(Issued()) << "deployed before everybody agreed";
@@ -117,12 +120,12 @@ TEST_F(ApprovalTest, R30_ADecisionOnTheWorkflowNamesItsRun) {
 TEST_F(ApprovalTest, R32_AForgedDecisionDoesNotEvenReachTheObject) {
   MakeWorkflow(kOwner);
   Json run = AwaitGate("renewal");
-  Answer forged = OnRun(run, "certflow.dev/approve=renewal by dora@example.com in web-team",
-                        kMallory);
+  Answer forged =
+      OnRun(run, "certflow.dev/approve=renewal by dora@example.com in web-team", kMallory);
   EXPECT_FALSE(forged.ok());
   EXPECT_THAT(forged.err, HasSubstr("nobody decides for somebody else"));
-  Answer group = OnRun(run, "certflow.dev/approve=renewal by mallory@example.com in web-team",
-                       kMallory);
+  Answer group =
+      OnRun(run, "certflow.dev/approve=renewal by mallory@example.com in web-team", kMallory);
   EXPECT_THAT(group.err, HasSubstr("a group that you are not in"));
   Answer outsider = OnRun(run, "certflow.dev/approve=renewal", kErin);
   EXPECT_FALSE(outsider.ok());
@@ -135,15 +138,18 @@ TEST_F(ApprovalTest, R32_AForgedDecisionDoesNotEvenReachTheObject) {
 }
 
 TEST_F(ApprovalTest, R32_ReplayedRepeatedLateAndMisdirectedDecisionsAreRefused) {
-  MakeWorkflow(R"({renewal: {layers: [{name: owner, approvers: {groups: [web-team, cab]}, required: 2}]}})",
-               "OnRequest");
+  MakeWorkflow(
+      R"({renewal: {layers: [{name: owner, approvers: {groups: [web-team, cab]}, required: 2}]}})",
+      "OnRequest");
   EXPECT_TAKEN(OnWorkflow("certflow.dev/renew=first", kErin));
   Json run = AwaitGate("renewal");
-  EXPECT_TAKEN(OnRun(run, "certflow.dev/approve.x=renewal by dora@example.com in web-team for sha256:" +
-                              std::string(64, 'a'), kDora));
+  EXPECT_TAKEN(OnRun(run,
+                     "certflow.dev/approve.x=renewal by dora@example.com in web-team for sha256:" +
+                         std::string(64, 'a'),
+                     kDora));
   ExpectRefusal("it is for plan sha256:aaaa", std::string(kDora));
   EXPECT_TAKEN(OnRun(run, "certflow.dev/approve.d=renewal", kDora));
-  stage().AwaitRun(ns_, "shop", "one short", [](const Json& one) {
+  stage().AwaitRun(ns_, "shop", "one short", [](Json& one) {
     return one["status"].value("waitingFor", "").ends_with("1 more");
   });
   EXPECT_TAKEN(OnRun(run, "certflow.dev/approve.d2=renewal because twice", kDora));
@@ -174,8 +180,9 @@ TEST_F(ApprovalTest, R32_WhoAskedForTheRunMayNotApproveIt) {
 }
 
 TEST_F(ApprovalTest, R32_WhoMadeTheWorkflowMayNotApproveItsFirstRun) {
-  stage().Create(ns_, Fill(kWorkflow, {{"name", "shop"}, {"approval", kOwner},
-                                       {"policy", "Automatic"}}), kDora);
+  stage().Create(ns_,
+                 Fill(kWorkflow, {{"name", "shop"}, {"approval", kOwner}, {"policy", "Automatic"}}),
+                 kDora);
   Json run = AwaitGate("renewal");
   EXPECT_EQ(run["spec"]["trigger"]["requestedBy"], kDora);
   EXPECT_TAKEN(OnRun(run, "certflow.dev/approve=renewal", kDora));
@@ -190,13 +197,17 @@ TEST_F(ApprovalTest, R30_ARejectionIsFinal) {
   EXPECT_EQ(run["status"]["reason"], "ApprovalRejected");
   EXPECT_THAT(run["status"]["message"].get<std::string>(), HasSubstr("dora@example.com"));
   EXPECT_FALSE(Issued());
-  EXPECT_TRUE(Await([&] {
-    return Condition(stage().Get("workflows", ns_, "shop"), "Stalled").starts_with("True RetryLater");
-  }, 15));
+  EXPECT_TRUE(Await(
+      [&] {
+        return Condition(stage().Get("workflows", ns_, "shop"), "Stalled")
+            .starts_with("True RetryLater");
+      },
+      15));
 }
 
 TEST_F(ApprovalTest, R34_ARequestForApprovalEndsWithItsTime) {
-  MakeWorkflow("{renewal: {layers: [{name: owner, approvers: {groups: [web-team]}}], timeout: 3s}}");
+  MakeWorkflow(
+      "{renewal: {layers: [{name: owner, approvers: {groups: [web-team]}}], timeout: 3s}}");
   Json run = AwaitGate("renewal");
   EXPECT_FALSE(run["status"].value("until", "").empty());
   run = stage().AwaitState(ns_, "shop", "Failed", 20);

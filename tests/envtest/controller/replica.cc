@@ -23,11 +23,16 @@ void Replica::Start() {
   life_begins_ = std::filesystem::exists(log_) ? std::filesystem::file_size(log_, none) : 0;
   auto at = [](int port) { return "127.0.0.1:" + std::to_string(port); };
   std::vector<std::string> argv = {std::string(CERTFLOW_BIN_DIR) + "/certflow",
-                                   "--kubeconfig", kubeconfig_,
-                                   "--health-address", at(controlplane::FreePort()),
-                                   "--metrics-address", at(metrics_port_),
-                                   "--acme-address", at(acme_port_),
-                                   "--log-level", "debug"};
+                                   "--kubeconfig",
+                                   kubeconfig_,
+                                   "--health-address",
+                                   at(controlplane::FreePort()),
+                                   "--metrics-address",
+                                   at(metrics_port_),
+                                   "--acme-address",
+                                   at(acme_port_),
+                                   "--log-level",
+                                   "debug"};
   argv.insert(argv.end(), args_.begin(), args_.end());
   auto started = process_.Start(keeper_, argv, log_);
   ASSERT_TRUE(started.ok()) << started.error().message;
@@ -47,9 +52,7 @@ std::string Replica::Log() const {
 
 bool Replica::AwaitLeading(int seconds) {
   return Await(
-      [this] {
-        return Log().find("leading: workers started", life_begins_) != std::string::npos;
-      },
+      [this] { return Log().find("leading: workers started", life_begins_) != std::string::npos; },
       seconds);
 }
 

@@ -58,10 +58,12 @@ class RunTest : public StageTest {
   }
   void MakeWorkflow(const std::string& rollback, const std::string& more_endpoints = "",
                     const std::string& rest = "") {
-    stage().Create(ns_, Fill(kWorkflow, {{"use", host_.Use()},
-                                         {"rollback", rollback},
-                                         {"endpoints", "\"" + host_.peer()["https"] + "\"" +
-                                                           more_endpoints}}) + rest);
+    stage().Create(
+        ns_,
+        Fill(kWorkflow, {{"use", host_.Use()},
+                         {"rollback", rollback},
+                         {"endpoints", "\"" + host_.peer()["https"] + "\"" + more_endpoints}}) +
+            rest);
   }
   void AskFor(int number) {
     Answer asked = stage().Annotate(ns_, "certificateworkflow/shop",
@@ -104,12 +106,15 @@ TEST_F(RunTest, R51_R60_R70_ARenewalGoesLiveIsProvedAndTold) {
   std::string text = AwaitMail(mail, "Subject: shop.example.com is renewed");
   EXPECT_THAT(text, HasSubstr(fingerprint));
   EXPECT_TRUE(Await([&] { return Mails(mail).size() >= 1; }, 5));
-  EXPECT_TRUE(Await([&] {
-    return Condition(stage().Get("workflows", ns_, "shop"), "Ready").starts_with("True Issued");
-  }, 15));
-  EXPECT_TRUE(Await([&] {
-    return Condition(stage().Get("targets", ns_, "edge"), "Ready").starts_with("True");
-  }, 10)) << stage().Get("targets", ns_, "edge").dump(1);
+  EXPECT_TRUE(Await(
+      [&] {
+        return Condition(stage().Get("workflows", ns_, "shop"), "Ready").starts_with("True Issued");
+      },
+      15));
+  EXPECT_TRUE(Await(
+      [&] { return Condition(stage().Get("targets", ns_, "edge"), "Ready").starts_with("True"); },
+      10))
+      << stage().Get("targets", ns_, "edge").dump(1);
 }
 
 TEST_F(RunTest, R61_ABrokenServerConfigurationLeavesBothAsTheyWere) {
@@ -145,8 +150,8 @@ TEST_F(RunTest, R61_ManualAsksBeforeItPutsBack) {
   AskFor(1);
   Json run = stage().AwaitGate(ns_, "shop", "rollback");
   EXPECT_NE(host_.Served(), original_);
-  Answer approved = stage().Annotate(ns_, "workflowrun/" + NameOf(run),
-                                     "certflow.dev/approve=rollback", kDora);
+  Answer approved =
+      stage().Annotate(ns_, "workflowrun/" + NameOf(run), "certflow.dev/approve=rollback", kDora);
   EXPECT_TRUE(approved.ok()) << approved.err;
   stage().AwaitState(ns_, "shop", "RolledBack");
   EXPECT_EQ(host_.Served(), original_);
@@ -155,8 +160,10 @@ TEST_F(RunTest, R61_ManualAsksBeforeItPutsBack) {
   AskFor(2);
   run = stage().AwaitGate(ns_, "shop", "rollback", 40, 2);
   const std::string live = run["status"]["certificate"]["fingerprint"];
-  EXPECT_TRUE(stage().Annotate(ns_, "workflowrun/" + NameOf(run), "certflow.dev/reject=rollback",
-                               kDora).ok());
+  EXPECT_TRUE(
+      stage()
+          .Annotate(ns_, "workflowrun/" + NameOf(run), "certflow.dev/reject=rollback", kDora)
+          .ok());
   stage().AwaitState(ns_, "shop", "Held", 40, 2);
   EXPECT_EQ(host_.Served(), live);
 }

@@ -75,11 +75,13 @@ Result<void> Stage::Install() {
   CF_RETURN_IF_ERROR(plane_->ApplyFile(source + "/crds"));
   CF_RETURN_IF_ERROR(plane_->ApplyFile(source + "/manifests/install"));
   const auto installed = std::chrono::steady_clock::now();
-  // Decisions of the first seconds do not count: a policy takes effect a moment after it is written.
+  // Decisions of the first seconds do not count: a policy takes effect a moment after it is
+  // written.
   if (!AwaitPolicies() || !Await([&] { return SecondsSince(installed) > 6.5; }, 10)) {
     return MakeError(ErrorCode::kTimeout, "NoPolicy", "the policies do not come into force");
   }
-  Answer token = Kubectl({"create", "token", "certflow", "-n", "certflow-system", "--duration", "9h"});
+  Answer token =
+      Kubectl({"create", "token", "certflow", "-n", "certflow-system", "--duration", "9h"});
   if (!token.ok()) return MakeError(ErrorCode::kUnavailable, "NoToken", token.err);
   token_ = token.out.substr(0, token.out.find('\n'));
   KeepSecret(token_);
@@ -121,7 +123,8 @@ std::string Stage::Kubeconfig(const std::string& server, const std::string& ca_f
   test::WriteFile(path, R"(apiVersion: v1
 kind: Config
 current-context: x
-clusters: [{name: c, cluster: {server: ")" + (server.empty() ? plane_->url() : server) +
+clusters: [{name: c, cluster: {server: ")" +
+                            (server.empty() ? plane_->url() : server) +
                             "\", certificate-authority: \"" +
                             (ca_file.empty() ? plane_->ca_file() : ca_file) +
                             "\"}}]\nusers: [{name: u, user: {token: \"" + token_ +
@@ -182,8 +185,11 @@ std::string Stage::NewNamespace(const std::string& labels) {
 void Stage::MakeSecret(const std::string& ns, const std::string& name,
                        const std::map<std::string, std::string>& data, bool allowed,
                        const std::string& type) {
-  Json secret = {{"apiVersion", "v1"}, {"kind", "Secret"}, {"type", type},
-                 {"metadata", {{"name", name}}}, {"stringData", data}};
+  Json secret = {{"apiVersion", "v1"},
+                 {"kind", "Secret"},
+                 {"type", type},
+                 {"metadata", {{"name", name}}},
+                 {"stringData", data}};
   if (allowed) secret["metadata"]["labels"] = {{"certflow.dev/allow", "true"}};
   Create(ns, secret.dump());
 }

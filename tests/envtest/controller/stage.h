@@ -83,7 +83,7 @@ class Stage {
   // Waits for the newest run of at least that number to satisfy `holds`; the test fails, with the
   // run's status, when that does not happen in time.
   Json AwaitRun(const std::string& ns, const std::string& workflow, const std::string& what,
-                const std::function<bool(const Json&)>& holds, int seconds = 40, int number = 1);
+                const std::function<bool(Json&)>& holds, int seconds = 40, int number = 1);
   Json AwaitState(const std::string& ns, const std::string& workflow, const std::string& state,
                   int seconds = 40, int number = 1);
   // Waits at the named gate: "renewal", "deployment" or "rollback".

@@ -36,6 +36,12 @@ const kube::Resource& ResourceOf(std::string_view plural) {
   return secrets;
 }
 
+// A fresh object has no status yet; readers need not mind.
+Json WithStatus(Json object) {
+  if (!object.contains("status")) object["status"] = Json::object();
+  return object;
+}
+
 std::string Status(const Json& run) {
   return run.is_null() ? "there is no run" : run.value("status", Json::object()).dump(1);
 }
@@ -44,7 +50,7 @@ std::string Status(const Json& run) {
 
 Json Stage::Get(std::string_view plural, const std::string& ns, const std::string& name) {
   auto got = plane_->ClientFor(kAdmin).Get(Now(), ResourceOf(plural), {ns, name});
-  return got.ok() ? kube::Json(*got) : Json();
+  return got.ok() ? WithStatus(kube::Json(*got)) : Json();
 }
 
 std::vector<Json> Stage::List(std::string_view plural, const std::string& ns) {
@@ -58,7 +64,7 @@ std::vector<Json> Stage::List(std::string_view plural, const std::string& ns) {
       ADD_FAILURE() << page.error().message;
       return out;
     }
-    for (const auto& item : page->items) out.push_back(kube::Json(item));
+    for (const auto& item : page->items) out.push_back(WithStatus(kube::Json(item)));
     more = page->continue_token;
   } while (!more.empty());
   return out;
@@ -91,8 +97,8 @@ bool Stage::Patch(std::string_view plural, const std::string& ns, const std::str
 void Stage::Delete(std::string_view plural, const std::string& ns, const std::string& name) {
   Json object = Get(plural, ns, name);
   ASSERT_FALSE(object.is_null()) << plural << " " << name;
-  auto deleted = plane_->ClientFor(kAdmin).Delete(
-      Now(), ResourceOf(plural), {ns, name}, {object["metadata"]["uid"].get<std::string>()});
+  auto deleted = plane_->ClientFor(kAdmin).Delete(Now(), ResourceOf(plural), {ns, name},
+                                                  {object["metadata"]["uid"].get<std::string>()});
   EXPECT_TRUE(deleted.ok()) << deleted.error().message;
 }
 
@@ -108,7 +114,7 @@ Json Stage::NewestRun(const std::string& ns, const std::string& workflow) {
 }
 
 Json Stage::AwaitRun(const std::string& ns, const std::string& workflow, const std::string& what,
-                     const std::function<bool(const Json&)>& holds, int seconds, int number) {
+                     const std::function<bool(Json&)>& holds, int seconds, int number) {
   Json run;
   bool came = Await(
       [&] {
@@ -117,15 +123,15 @@ Json Stage::AwaitRun(const std::string& ns, const std::string& workflow, const s
       },
       seconds);
   EXPECT_TRUE(came) << "the run of " << ns << "/" << workflow << " is not " << what << ": "
-                    << Status(run) << Get("workflows", ns, workflow).value("status", Json()).dump(1);
+                    << Status(run)
+                    << Get("workflows", ns, workflow).value("status", Json()).dump(1);
   return run.is_null() ? Json{{"status", Json::object()}, {"metadata", {{"name", ""}}}} : run;
 }
 
-Json Stage::AwaitState(const std::string& ns, const std::string& workflow,
-                       const std::string& state, int seconds, int number) {
+Json Stage::AwaitState(const std::string& ns, const std::string& workflow, const std::string& state,
+                       int seconds, int number) {
   return AwaitRun(
-      ns, workflow, state, [&](const Json& run) { return StateOf(run) == state; }, seconds,
-      number);
+      ns, workflow, state, [&](const Json& run) { return StateOf(run) == state; }, seconds, number);
 }
 
 Json Stage::AwaitGate(const std::string& ns, const std::string& workflow, const std::string& gate,
@@ -148,10 +154,10 @@ std::string NameOf(const Json& object) { return object["metadata"]["name"].get<s
 
 std::string Condition(const Json& object, std::string_view type) {
   if (object.is_null()) return "";
-  for (const Json& one : object.value("status", Json::object()).value("conditions", Json::array())) {
+  for (const Json& one :
+       object.value("status", Json::object()).value("conditions", Json::array())) {
     if (one["type"] != type) continue;
-    return one.value("status", "") + " " + one.value("reason", "") + " " +
-           one.value("message", "");
+    return one.value("status", "") + " " + one.value("reason", "") + " " + one.value("message", "");
   }
   return "";
 }

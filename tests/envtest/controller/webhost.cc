@@ -5,7 +5,9 @@
 
 namespace certflow::envtest {
 
-int PortOf(const std::string& endpoint) { return std::stoi(endpoint.substr(endpoint.rfind(':') + 1)); }
+int PortOf(const std::string& endpoint) {
+  return std::stoi(endpoint.substr(endpoint.rfind(':') + 1));
+}
 
 int Webhost::ssh_port() const { return PortOf(peer_["ssh"]); }
 

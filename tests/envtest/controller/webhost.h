@@ -14,8 +14,7 @@ class Webhost {
   Webhost() : peer_("webhost") {}
 
   // The Secret "ssh" and the DeploymentTarget; `port` other than the host's own is a way to it.
-  void Declare(Stage& stage, const std::string& ns, const std::string& name = "edge",
-               int port = 0);
+  void Declare(Stage& stage, const std::string& ns, const std::string& name = "edge", int port = 0);
   // An entry of spec.deployment.waves[].targets.
   std::string Use(const std::string& name = "edge") const;
   // SHA-256 of what nginx serves.
