@@ -188,8 +188,9 @@ Result<std::vector<std::string>> ResolveUserGiven(const Context& ctx, std::strin
     const std::string address = NumericAddress(entry->ai_addr);
     if (address.empty()) continue;
     if (IsRefusedAddress(address)) {
-      return MakeError(ErrorCode::kRefused, "AddressRefused",
-                       name + " leads to " + address + ", which may not be used");
+      std::string why = name;
+      why.append(" leads to ").append(address).append(", which may not be used");
+      return MakeError(ErrorCode::kRefused, "AddressRefused", why);
     }
     const bool known = std::find(addresses.begin(), addresses.end(), address) != addresses.end();
     if (!known && addresses.size() < kMaxAddresses) addresses.push_back(address);

@@ -16,7 +16,7 @@ namespace {
 // Servers drop idle connections after a minute or more (kube-apiserver after 90 s); a connection
 // that is about to be dropped is better not used.
 constexpr long kMaxIdleSeconds = 45;
-constexpr long kReceiveBuffer = 64 * 1024;
+constexpr long kReceiveBuffer = 64L * 1024;
 
 bool IsToken(std::string_view text) {
   constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~";

@@ -145,7 +145,7 @@ Error MailTransfer::Failure(ErrorCode code, std::string_view reason,
                        std::string(message));
 }
 
-Error MailTransfer::ConcludeTakenOff(Error why) const {
+Error MailTransfer::ConcludeTakenOff(const Error& why) const {
   if (!message_left_) return Failure(why.code, why.reason, why.message);
   return Failure(ErrorCode::kUnknownOutcome, "AnswerTimeout",
                  "the message left and the server did not confirm it: " + why.message);

@@ -26,7 +26,7 @@ class MailTransfer {
   void Prepare(long milliseconds);
   Result<void> Conclude(CURLcode code) const;
   // Taken off by `why` (kTimeout or kCancelled) before it ended.
-  Error ConcludeTakenOff(Error why) const;
+  Error ConcludeTakenOff(const Error& why) const;
   // Ends every wait of libcurl for an answer, which it takes for the end of the connection: it waits
   // inside its own calls for the answers to the message and to QUIT. From any thread.
   void StopReading() CF_EXCLUDES(mutex_);

@@ -180,7 +180,8 @@ Result<std::string> MakeCertificateRequest(const PrivateKey& key, const RequestN
       sk_X509_EXTENSION_push(extensions.get(), alternative_names.get()) <= 0) {
     return OpenSslFailed("make a certificate request");
   }
-  static_cast<void>(alternative_names.release());  // the stack owns it now
+  // The stack owns it now.
+  [[maybe_unused]] const auto* owned = alternative_names.release();
   EVP_PKEY* pkey = key.impl().key.get();
   if (X509_REQ_set_version(request.get(), X509_REQ_VERSION_1) != 1 ||
       !SetCommonName(X509_REQ_get_subject_name(request.get()), names.common_name) ||

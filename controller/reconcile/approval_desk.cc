@@ -89,7 +89,8 @@ Result<bool> ApprovalDesk::TakeIn(const Context& ctx, const api::Workflow* workf
     if (IsAhead(written, run, open_gate)) continue;
     const kube::Resource& resource =
         written.on_workflow ? api::WorkflowResource() : api::RunResource();
-    const kube::ObjectKey key = written.on_workflow ? workflow->meta.key() : run.meta.key();
+    const kube::ObjectKey key{run.meta.ns,
+                              written.on_workflow ? run.workflow_name : run.meta.name};
     auto at = WrittenAt(ctx, resource, key, written.annotation, written.value);
     if (!at.ok() && at.error().code != ErrorCode::kRefused) return at.error();
     auto since = guard_.ProvedSince(ctx);

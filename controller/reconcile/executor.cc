@@ -93,7 +93,8 @@ Result<void> Executor::Persist(const Context& ctx, Work& work) {
   return {};
 }
 
-Result<runtime::Outcome> Executor::Wait(const Context& ctx, Work& work, std::string waiting_for,
+Result<runtime::Outcome> Executor::Wait(const Context& ctx, Work& work,
+                                        const std::string& waiting_for,
                                         std::optional<WallTime> until, Duration look_again) {
   api::RunStatus& status = work.run.status;
   status.state = api::RunState::kWaiting;

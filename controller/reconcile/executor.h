@@ -48,7 +48,7 @@ class Executor {
   Ended Apply(const Context& ctx, Work& work, std::size_t index, workflow::Observation seen);
   Ended Act(const Context& ctx, Work& work, std::size_t index, const workflow::Needed& needed);
   Ended Fail(const Context& ctx, Work& work, std::size_t index, const Error& error);
-  Result<runtime::Outcome> Wait(const Context& ctx, Work& work, std::string waiting_for,
+  Result<runtime::Outcome> Wait(const Context& ctx, Work& work, const std::string& waiting_for,
                                 std::optional<WallTime> until, Duration look_again);
   Result<runtime::Outcome> Finish(const Context& ctx, Work& work, const workflow::Finish& end);
   Result<void> Persist(const Context& ctx, Work& work);

@@ -17,7 +17,7 @@ seams::ProviderRef AsProviderRef(const api::ProviderObject& object) {
 namespace {
 
 // A missing or forbidden object may come or change at any time.
-Error MayChange(ErrorCode code, std::string_view reason, std::string message) {
+Error MayChange(ErrorCode code, std::string_view reason, std::string_view message) {
   Error error = MakeError(code, reason, message);
   error.retry = Retry::kBackoff;
   return error;

@@ -48,7 +48,7 @@ bool KeepsPlace(ErrorCode code) {
 
 struct Informer::Impl : kube::WatchSink {
   Impl(kube::Client& its_client, kube::Resource what, InformerOptions its_options, Clock& its_clock,
-       Metrics& its_metrics, Logger its_log, InformerSink& its_sink)
+       Metrics& its_metrics, const Logger& its_log, InformerSink& its_sink)
       : client(its_client),
         resource(std::move(what)),
         options(std::move(its_options)),
@@ -244,9 +244,9 @@ struct Informer::Impl : kube::WatchSink {
 };
 
 Informer::Informer(kube::Client& client, kube::Resource resource, InformerOptions options,
-                   Clock& clock, Metrics& metrics, Logger log, InformerSink& sink)
+                   Clock& clock, Metrics& metrics, const Logger& log, InformerSink& sink)
     : impl_(std::make_unique<Impl>(client, std::move(resource), std::move(options), clock, metrics,
-                                   std::move(log), sink)) {}
+                                   log, sink)) {}
 
 Informer::~Informer() { Stop(); }
 

@@ -49,7 +49,7 @@ struct InformerOptions {
 class Informer {
  public:
   Informer(kube::Client& client, kube::Resource resource, InformerOptions options, Clock& clock,
-           Metrics& metrics, Logger log, InformerSink& sink);
+           Metrics& metrics, const Logger& log, InformerSink& sink);
   ~Informer();
   void Start();
   void Stop();

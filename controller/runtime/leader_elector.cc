@@ -61,7 +61,7 @@ struct LeaderElector::Impl {
   enum class Attempt { kHeld, kOther, kFailed };
 
   Impl(kube::Client& its_client, LeaderOptions its_options, Clock& its_clock, Metrics& its_metrics,
-       Logger its_log)
+       const Logger& its_log)
       : client(its_client),
         options(std::move(its_options)),
         clock(its_clock),
@@ -274,8 +274,8 @@ struct LeaderElector::Impl {
 };
 
 LeaderElector::LeaderElector(kube::Client& client, LeaderOptions options, Clock& clock,
-                             Metrics& metrics, Logger log)
-    : impl_(std::make_unique<Impl>(client, std::move(options), clock, metrics, std::move(log))) {}
+                             Metrics& metrics, const Logger& log)
+    : impl_(std::make_unique<Impl>(client, std::move(options), clock, metrics, log)) {}
 
 LeaderElector::~LeaderElector() { Stop(false); }
 

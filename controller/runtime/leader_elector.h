@@ -26,7 +26,7 @@ struct LeaderOptions {
 class LeaderElector {
  public:
   LeaderElector(kube::Client& client, LeaderOptions options, Clock& clock, Metrics& metrics,
-                Logger log);
+                const Logger& log);
   ~LeaderElector();
   // `on_elected` and `on_lost` are called on the elector's thread.
   void Start(std::function<void()> on_elected, std::function<void()> on_lost);

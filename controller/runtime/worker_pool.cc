@@ -32,7 +32,7 @@ struct Worker {
 
 struct WorkerPool::Impl {
   Impl(std::string pool_name, PoolSize its_size, Duration its_limit, Workqueue& its_queue,
-       Clock& its_clock, Metrics& its_metrics, Logger its_log, ReconcileFn fn)
+       Clock& its_clock, Metrics& its_metrics, const Logger& its_log, ReconcileFn fn)
       : name(std::move(pool_name)),
         size(its_size),
         limit(its_limit),
@@ -224,9 +224,9 @@ struct WorkerPool::Impl {
 };
 
 WorkerPool::WorkerPool(std::string name, PoolSize size, Duration limit, Workqueue& queue,
-                       Clock& clock, Metrics& metrics, Logger log, ReconcileFn reconcile)
+                       Clock& clock, Metrics& metrics, const Logger& log, ReconcileFn reconcile)
     : impl_(std::make_unique<Impl>(std::move(name), size, limit, queue, clock, metrics,
-                                   std::move(log), std::move(reconcile))) {}
+                                   log, std::move(reconcile))) {}
 
 WorkerPool::~WorkerPool() { Stop(impl_->clock.Steady()); }
 

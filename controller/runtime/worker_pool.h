@@ -41,11 +41,11 @@ struct PoolSize {
 // so nothing grows. A worker beyond `initial` that got no key for kIdleLimit ends.
 class WorkerPool {
  public:
-  static constexpr Duration kPatience = std::chrono::milliseconds(20);
+  static constexpr Duration kPatience = std::chrono::milliseconds(100);
   static constexpr Duration kIdleLimit = std::chrono::seconds(30);
 
   WorkerPool(std::string name, PoolSize size, Duration limit, Workqueue& queue, Clock& clock,
-             Metrics& metrics, Logger log, ReconcileFn reconcile);
+             Metrics& metrics, const Logger& log, ReconcileFn reconcile);
   ~WorkerPool();  // Stop with no grace
   // Once.
   void Start();

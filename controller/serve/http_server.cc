@@ -1,6 +1,7 @@
 #include "controller/serve/http_server.h"
 
 #include <algorithm>
+#include <charconv>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -43,7 +44,7 @@ struct HttpServer::Impl {
   }
 };
 
-HttpServer::HttpServer(std::string name, Logger log) : impl_(std::make_unique<Impl>()) {
+HttpServer::HttpServer(std::string name, const Logger& log) : impl_(std::make_unique<Impl>()) {
   impl_->name = std::move(name);
   impl_->log = log.With({{"server", impl_->name}});
 }
@@ -67,7 +68,10 @@ Result<std::uint16_t> HttpServer::Start(std::string_view address) {
   });
   std::size_t colon = address.rfind(':');
   std::string host(address.substr(0, colon));
-  int port = colon == std::string_view::npos ? -1 : std::atoi(address.substr(colon + 1).data());
+  int port = -1;
+  if (colon != std::string_view::npos) {
+    std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
+  }
   if (host.empty()) host = "0.0.0.0";
   int bound = port == 0 ? server.bind_to_any_port(host)
                         : (server.bind_to_port(host, port) ? port : -1);

@@ -32,7 +32,7 @@ class HttpServer {
   static constexpr int kReadTimeoutSeconds = 5;
   using Handler = std::function<ServedResponse(const ServedRequest&)>;
 
-  HttpServer(std::string name, Logger log);
+  HttpServer(std::string name, const Logger& log);
   ~HttpServer();
   // A path that ends in "/" stands for everything below it. Before Start.
   void Get(std::string path, Handler handler);
