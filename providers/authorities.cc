@@ -196,9 +196,13 @@ Result<Authorities::CaPair> Authorities::LoadCa(const Context& ctx,
   CF_RETURN_IF_ERROR(seams::CheckUsable(*secret));
   CaPair pair;
   for (auto& [key, value] : secret->data) {
-    if (key == "tls.crt") pair.chain_pem = value.Reveal();
-    if (key == "ca.crt") pair.ca_pem = value.Reveal();
-    if (key == "tls.key") pair.key_pem = std::move(value);
+    if (key == "tls.crt") {
+      pair.chain_pem = value.Reveal();
+    } else if (key == "ca.crt") {
+      pair.ca_pem = value.Reveal();
+    } else if (key == "tls.key") {
+      pair.key_pem = std::move(value);
+    }
   }
   if (pair.chain_pem.empty() || pair.key_pem.empty()) {
     return MakeError(ErrorCode::kInvalid, "SecretKeyMissing",

@@ -91,9 +91,13 @@ Result<const seams::Bundle*> DeploymentStep::LoadBundle(const Context& ctx,
   seams::Bundle bundle;
   bundle.version = scope.run.meta.name;
   for (auto& [key, value] : secret.data) {
-    if (key == "tls.key") bundle.key_pem = std::move(value);
-    if (key == "tls.crt") bundle.chain_pem = value.Reveal();
-    if (key == "ca.crt") bundle.ca_pem = value.Reveal();
+    if (key == "tls.crt") {
+      bundle.chain_pem = value.Reveal();
+    } else if (key == "ca.crt") {
+      bundle.ca_pem = value.Reveal();
+    } else if (key == "tls.key") {
+      bundle.key_pem = std::move(value);
+    }
   }
   if (bundle.key_pem.empty() || bundle.chain_pem.empty()) {
     return MakeError(ErrorCode::kInvalid, "SecretKeyMissing",

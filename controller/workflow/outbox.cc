@@ -27,7 +27,7 @@ void Tell(const api::Plan& plan, api::Run& run, std::string_view event, std::str
 
 namespace {
 
-constexpr std::size_t kMaxFieldBytes = 32 * 1024;  // a hundred names of 253 bytes
+constexpr std::size_t kMaxFieldBytes = 32u << 10;  // a hundred names of 253 bytes
 
 std::string Join(const std::vector<std::string>& list) {
   std::string out;
@@ -123,8 +123,8 @@ Result<std::string> RenderTemplate(std::string_view text,
       return MakeError(ErrorCode::kInvalid, "TemplateInvalid", "a \"{{\" is not closed");
     }
     std::string_view name = text.substr(open + 2, close - open - 2);
-    std::size_t first = name.find_first_not_of(" ");
-    std::size_t last = name.find_last_not_of(" ");
+    std::size_t first = name.find_first_not_of(' ');
+    std::size_t last = name.find_last_not_of(' ');
     name = first == std::string_view::npos ? "" : name.substr(first, last - first + 1);
     auto it = name.starts_with('.') ? fields.find(std::string(name.substr(1))) : fields.end();
     if (it == fields.end()) {
