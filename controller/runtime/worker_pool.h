@@ -41,6 +41,8 @@ struct PoolSize {
 // so nothing grows. A worker beyond `initial` that got no key for kIdleLimit ends.
 class WorkerPool {
  public:
+  // Longer than workers need that share a busy API server: more of them would only wait there, each
+  // with a tenth of a megabyte.
   static constexpr Duration kPatience = std::chrono::milliseconds(100);
   static constexpr Duration kIdleLimit = std::chrono::seconds(30);
 

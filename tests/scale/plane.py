@@ -81,6 +81,18 @@ class Plane:
             self.kubectl("apply", "--server-side", "-f", os.path.join(ROOT, path))
         self.kubectl("wait", "--for=condition=Established", "--timeout=60s", "crd", "--all")
         self.kubectl("create", "namespace", "bench")
+        wait_for("the control plane is ready", 60, self._takes_workflows)
+
+    def _takes_workflows(self):
+        """The policies know our kinds only a moment after these are there."""
+        probe = {"apiVersion": "certflow.dev/v1alpha1", "kind": "CertificateWorkflow", "metadata": {"name": "probe"},
+                 "spec": {"certificate": {"dnsNames": ["probe.example.com"], "secretName": "probe-tls"},
+                          "authorities": [{"name": "corp"}]}}
+        try:
+            self.create(API + "/namespaces/bench/certificateworkflows?dryRun=All", probe)
+        except RuntimeError:
+            return False
+        return True
 
     def kubectl(self, *args, text=None):
         command = [os.environ["KUBEBUILDER_ASSETS"] + "/kubectl", "--kubeconfig", self.kubeconfig, *args]

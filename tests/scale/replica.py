@@ -39,8 +39,7 @@ class Replica:
             file.write(KUBECONFIG.format(server=plane.url, ca=plane.ca, token=plane.controller_token()))
 
     def __enter__(self):
-        wrapper = os.environ.get("CERTFLOW_BENCH_WRAPPER", "").split()
-        argv = [*wrapper, self.plane.programs + "/certflow", "--kubeconfig", self.kubeconfig,
+        argv = [self.plane.programs + "/certflow", "--kubeconfig", self.kubeconfig,
                 "--health-address", f"127.0.0.1:{free_port()}",
                 "--metrics-address", f"127.0.0.1:{self.metrics_port}",
                 "--acme-address", f"127.0.0.1:{free_port()}", *self.args]
