@@ -70,7 +70,8 @@ Result<std::uint16_t> HttpServer::Start(std::string_view address) {
   std::string host(address.substr(0, colon));
   int port = -1;
   if (colon != std::string_view::npos) {
-    std::from_chars(address.data() + colon + 1, address.data() + address.size(), port);
+    const std::string digits(address.substr(colon + 1));
+    std::from_chars(digits.data(), digits.data() + digits.size(), port);
   }
   if (host.empty()) host = "0.0.0.0";
   int bound = port == 0 ? server.bind_to_any_port(host)

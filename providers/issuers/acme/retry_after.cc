@@ -18,7 +18,7 @@ constexpr std::array<std::string_view, 12> kMonths = {"Jan", "Feb", "Mar", "Apr"
 std::optional<int> Number(std::string_view digits) {
   int value = 0;
   const char* end = digits.data() + digits.size();
-  const auto result = std::from_chars(digits.data(), end, value);
+  const auto result = std::from_chars(digits.data(), digits.data() + digits.size(), value);
   if (result.ec != std::errc() || result.ptr != end || value < 0) return std::nullopt;
   return value;
 }
