@@ -46,8 +46,8 @@ void PlayWithDeath(MakeScene make, fakes::Cut cut, Cache cache, Sweep& sweep) {
   const bool died = world.life.dead();
   const auto done = world.life.done();
   const std::string where = "death " + std::string(cut.after ? "after " : "before ") +
-                            std::to_string(cut.at) + ", last done: " +
-                            (done.empty() ? "nothing" : done.back());
+                            std::to_string(cut.at) +
+                            ", last done: " + (done.empty() ? "nothing" : done.back());
   if (died) {
     world.Kill();
     ++sweep.deaths;

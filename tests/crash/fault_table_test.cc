@@ -13,8 +13,8 @@
 namespace certflow::crash {
 namespace {
 
-using fakes::Interception;
 using fakes::InterceptedRequest;
+using fakes::Interception;
 
 struct Fault {
   const char* name;

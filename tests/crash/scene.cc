@@ -97,17 +97,16 @@ class FullScene : public Scene {
                                      {"approvers", {{"users", json::array({"dora"})}}}}})}}}}},
         {"deployment",
          {{"waves", json::array({{{"name", "first"},
-                                  {"targets", json::array({{{"targetRef", {{"name", "edge"}}},
-                                                            {"nginx", json::parse(
-                                                                          host_.binding())}}})}}})}}},
+                                  {"targets",
+                                   json::array({{{"targetRef", {{"name", "edge"}}},
+                                                 {"nginx", json::parse(host_.binding())}}})}}})}}},
         {"validation",
          {{"endpoints", json::array({host_.endpoint()})},
           {"serverName", kDnsName},
           {"trust", "Authority"}}},
-        {"notifications",
-         json::array({{{"channelRef", {{"name", "mail"}}},
-                       {"events", json::array({"ApprovalRequested", "Completed"})},
-                       {"to", json::array({"team@example.test"})}}})}});
+        {"notifications", json::array({{{"channelRef", {{"name", "mail"}}},
+                                        {"events", json::array({"ApprovalRequested", "Completed"})},
+                                        {"to", json::array({"team@example.test"})}}})}});
     world_.Create(workflow);
     world_.Start();
   }
@@ -168,9 +167,8 @@ class FullScene : public Scene {
 
   bool OwesNoMail() const {
     const json outbox = NewestStatus().value("outbox", json::array());
-    return std::all_of(outbox.begin(), outbox.end(), [](const json& entry) {
-      return entry.value("state", "") == "Sent";
-    });
+    return std::all_of(outbox.begin(), outbox.end(),
+                       [](const json& entry) { return entry.value("state", "") == "Sent"; });
   }
 
   void CheckApproval(std::vector<std::string>& wrong) const {

@@ -14,7 +14,8 @@ class Scene {
  public:
   virtual ~Scene() = default;
   fakes::World& world() { return world_; }
-  // From the workflow's creation to the run's end; starts the program. Stops where the process dies.
+  // From the workflow's creation to the run's end; starts the program. Stops where the process
+  // dies.
   virtual void Play() = 0;
   // True when the run and all that belongs to it has come to its good end; acts as people would.
   virtual bool Finished() = 0;

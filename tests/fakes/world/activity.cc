@@ -7,9 +7,8 @@ namespace certflow::fakes {
 bool Activity::Busy(int hanging) const {
   MutexLock lock(mutex_);
   if (busy_ > hanging) return true;
-  return std::any_of(depth_.begin(), depth_.end(), [](const auto& queue) {
-    return queue.second > 0;
-  });
+  return std::any_of(depth_.begin(), depth_.end(),
+                     [](const auto& queue) { return queue.second > 0; });
 }
 
 bool Activity::CachesCurrent() const {

@@ -118,9 +118,8 @@ net::HttpResponse FakeAcme::Impl::NewOrder(std::size_t account, const json& payl
   order.expires = clock.Now() + kOrderLife;
   for (const json& identifier : payload.at("identifiers")) {
     order.names.push_back(identifier.at("value"));
-    order.proofs.push_back({order.names.back(),
-                            "token-" + std::to_string(orders.size()) + "-" +
-                                std::to_string(order.proofs.size())});
+    order.proofs.push_back({order.names.back(), "token-" + std::to_string(orders.size()) + "-" +
+                                                    std::to_string(order.proofs.size())});
   }
   orders.push_back(std::move(order));
   return OrderAnswer(orders.size() - 1, 201);
@@ -177,7 +176,8 @@ net::HttpResponse FakeAcme::Impl::Finalize(std::size_t index, const json& payloa
   if (order.status != "ready") return ProblemAnswer(403, "orderNotReady", "is " + order.status);
   const auto csr = Base64UrlDecode(payload.value("csr", ""));
   if (csr.ok()) order.chain = signer.Sign(csr->Reveal(), order.names, clock.Now(), lifetime);
-  if (order.chain.empty()) return ProblemAnswer(400, "badCSR", "the request does not fit the order");
+  if (order.chain.empty())
+    return ProblemAnswer(400, "badCSR", "the request does not fit the order");
   order.status = "valid";
   ++finalized;
   return OrderAnswer(index, 200);
@@ -186,11 +186,11 @@ net::HttpResponse FakeAcme::Impl::Finalize(std::size_t index, const json& payloa
 net::HttpResponse FakeAcme::Impl::Signed(const std::string& path, const json& header,
                                          const json& payload) {
   if (path == "/new-account") return NewAccount(header, payload);
-  const auto account =
-      std::find_if(accounts.begin(), accounts.end(), [&](const Account& one) {
-        return one.url == header.value("kid", "");
-      });
-  if (account == accounts.end()) return ProblemAnswer(400, "accountDoesNotExist", "unknown account");
+  const auto account = std::find_if(accounts.begin(), accounts.end(), [&](const Account& one) {
+    return one.url == header.value("kid", "");
+  });
+  if (account == accounts.end())
+    return ProblemAnswer(400, "accountDoesNotExist", "unknown account");
   const auto number = static_cast<std::size_t>(account - accounts.begin());
   if (path == "/new-order") return NewOrder(number, payload);
   if (path.starts_with("/account/")) {
@@ -245,8 +245,10 @@ net::HttpResponse FakeAcme::Impl::Answer(const net::HttpRequest& request) {
   const json body = json::parse(request.body, nullptr, false);
   const json header = Decoded(body, "protected");
   if (!header.is_object()) return ProblemAnswer(400, "malformed", "not a JWS");
-  if (nonces.erase(header.value("nonce", "")) == 0) return ProblemAnswer(400, "badNonce", "unknown");
-  if (header.value("url", "") != request.url) return ProblemAnswer(400, "unauthorized", "wrong url");
+  if (nonces.erase(header.value("nonce", "")) == 0)
+    return ProblemAnswer(400, "badNonce", "unknown");
+  if (header.value("url", "") != request.url)
+    return ProblemAnswer(400, "unauthorized", "wrong url");
   if (auto scripted = Scripted(path)) return *scripted;
   return Signed(path, header, Decoded(body, "payload"));
 }

@@ -52,8 +52,7 @@ FakeHost::FakeHost(std::string name, const std::string& dns_name, WallTime now)
   const TestHierarchy before = MakeHierarchy("DNS:" + dns_name, now);
   for (const char* place : {"tls", "loaded"}) {
     test::WriteFile(folder_ / (std::string(place) + "/site.pem"), before.served_chain());
-    test::WriteFile(folder_ / (std::string(place) + "/site.key"),
-                    before.leaf.key.ToPem().Reveal());
+    test::WriteFile(folder_ / (std::string(place) + "/site.key"), before.leaf.key.ToPem().Reveal());
   }
   original_ = Live().fingerprint;
   WriteNginx();

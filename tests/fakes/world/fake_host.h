@@ -15,8 +15,8 @@
 namespace certflow::fakes {
 
 // A host with an nginx in a temporary folder: the scripts that come over the shell really run, the
-// command nginx is a script that refuses a pair that does not fit, and what it loaded last is served
-// with TLS on loopback. Outlives the processes that use it. Thread-safe.
+// command nginx is a script that refuses a pair that does not fit, and what it loaded last is
+// served with TLS on loopback. Outlives the processes that use it. Thread-safe.
 class FakeHost {
  public:
   // Serves a pair of somebody else for `dns_name` at first.

@@ -16,10 +16,9 @@ std::vector<FakeMail::Message> FakeMail::messages() const {
 
 std::size_t FakeMail::Count(std::string_view text) const {
   MutexLock lock(mutex_);
-  return static_cast<std::size_t>(
-      std::count_if(messages_.begin(), messages_.end(), [&](const Message& message) {
-        return message.text.find(text) != std::string::npos;
-      }));
+  return static_cast<std::size_t>(std::count_if(
+      messages_.begin(), messages_.end(),
+      [&](const Message& message) { return message.text.find(text) != std::string::npos; }));
 }
 
 int FakeMail::attempts() const {

@@ -92,8 +92,9 @@ void FrontDoor::AddManagedFields(const std::string& plural, std::string& body) {
   MutexLock lock(notes_->mutex);
   const json annotations = metadata.value("annotations", json::object());
   for (const auto& [key, value] : annotations.items()) {
-    const auto at = notes_->written.find(NoteKey(plural, metadata, key, value));
-    if (at == notes_->written.end()) continue;
+    // Whoever reads between a write and its note sees what was written just now.
+    const auto at =
+        notes_->written.emplace(NoteKey(plural, metadata, key, value), clock_.Now()).first;
     fields.push_back({{"manager", "kubectl"},
                       {"operation", "Update"},
                       {"time", FormatTime(at->second)},

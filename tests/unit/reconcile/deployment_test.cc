@@ -7,7 +7,8 @@ namespace {
 class DeploymentTest : public ReconcileTest {
  protected:
   DeploymentTest()
-      : one_(world.AddHost("one", "www.example.test")), two_(world.AddHost("two", "www.example.test")) {}
+      : one_(world.AddHost("one", "www.example.test")),
+        two_(world.AddHost("two", "www.example.test")) {}
 
   static json Use(const fakes::FakeHost& host) {
     return {{"targetRef", {{"name", host.name()}}}, {"nginx", json::parse(host.binding())}};
@@ -18,9 +19,14 @@ class DeploymentTest : public ReconcileTest {
     json endpoints = json::array({one_.endpoint()});
     if (both) endpoints.push_back(two_.endpoint());
     return {{"spec",
-             {{"deployment", {{"retryLimit", 1}, {"waves", json::array({{{"name", "first"}, {"targets", targets}}})}}},
+             {{"deployment",
+               {{"retryLimit", 1},
+                {"waves", json::array({{{"name", "first"}, {"targets", targets}}})}}},
               {"validation",
-               {{"endpoints", endpoints}, {"serverName", "www.example.test"}, {"trust", "Authority"}, {"timeout", "1m"}}},
+               {{"endpoints", endpoints},
+                {"serverName", "www.example.test"},
+                {"trust", "Authority"},
+                {"timeout", "1m"}}},
               {"rollback", {{"policy", rollback}}}}}};
   }
   void ExpectOriginals() const {
@@ -63,7 +69,8 @@ TEST_F(DeploymentTest, HostThatRefusesTheReloadIsPutBack) {
   one_.RefuseReload(true);
   StartWithCa();
   CreateSite(OnHosts("Automatic", false));
-  ASSERT_TRUE(world.Until([&] { return world.RunIs("site", "RolledBack") || world.RunIs("site", "Failed"); }));
+  ASSERT_TRUE(world.Until(
+      [&] { return world.RunIs("site", "RolledBack") || world.RunIs("site", "Failed"); }));
   EXPECT_EQ(one_.Loaded().fingerprint, one_.original());
   EXPECT_TRUE(one_.Live().fits);
   EXPECT_EQ(one_.Live().fingerprint, one_.original());
@@ -89,7 +96,8 @@ TEST_F(DeploymentTest, ManualRollbackAsksFirst) {
   world.Pass(kHour);
   EXPECT_NE(one_.Live().fingerprint, one_.original());
   Decide("rollback by dora");
-  ASSERT_TRUE(world.Until([&] { return world.RunIs("site", "RolledBack"); })) << RunStatus().dump(1);
+  ASSERT_TRUE(world.Until([&] { return world.RunIs("site", "RolledBack"); }))
+      << RunStatus().dump(1);
   ExpectOriginals();
 }
 
@@ -104,7 +112,9 @@ TEST_F(DeploymentTest, HoldLeavesEverythingForAPerson) {
 
 TEST_F(DeploymentTest, HostThatIsDownForAWhileIsTriedAgain) {
   StartWithCa();
-  ASSERT_TRUE(world.Until([&] { return Condition(world.Get("deploymenttargets", "one"), "Ready").starts_with("True"); }));
+  ASSERT_TRUE(world.Until([&] {
+    return Condition(world.Get("deploymenttargets", "one"), "Ready").starts_with("True");
+  }));
   json patch = OnHosts("Automatic", false);
   patch["spec"]["deployment"]["retryLimit"] = 10;
   world.shells.SetDown("one", true);
@@ -122,8 +132,9 @@ TEST_F(DeploymentTest, RunDeletedInTheMiddlePutsBackWhatItChanged) {
   json patch = OnHosts();
   patch["spec"]["deployment"]["retryLimit"] = 10;
   CreateSite(patch);
-  ASSERT_TRUE(world.Until([&] { return one_.Live().fingerprint != one_.original() && Entry("Deployment", "0/1-one") == "Done"; }))
-      << RunStatus()["ledger"].dump(1);
+  ASSERT_TRUE(world.Until([&] {
+    return one_.Live().fingerprint != one_.original() && Entry("Deployment", "0/1-one") == "Done";
+  })) << RunStatus()["ledger"].dump(1);
   world.Patch("certificateworkflows", "site", {{"spec", {{"suspend", true}}}});
   const std::string run = Run()["metadata"]["name"];
   world.Delete("workflowruns", run);
@@ -168,8 +179,10 @@ TEST_F(DeploymentTest, RenewalKeepsTheVersionBeforeAndRemovesOlderOnes) {
   Issue(OnHosts());
   for (int i = 0; i < 3; ++i) {
     const std::string before = Run()["metadata"]["name"];
-    world.Annotate("certificateworkflows", "site", "certflow.dev/renew", "n" + std::to_string(i) + " by dora");
-    ASSERT_TRUE(world.Until([&] { return Run()["metadata"]["name"] != before && world.RunIs("site", "Succeeded"); }));
+    world.Annotate("certificateworkflows", "site", "certflow.dev/renew",
+                   "n" + std::to_string(i) + " by dora");
+    ASSERT_TRUE(world.Until(
+        [&] { return Run()["metadata"]["name"] != before && world.RunIs("site", "Succeeded"); }));
   }
   world.Pass(seconds(60));
   EXPECT_EQ(one_.versions(), 2u);

@@ -95,8 +95,9 @@ TEST_F(LifecycleTest, ChangedNamesMakeAnotherCertificate) {
   StartWithCa();
   Issue();
   const std::string first = Live();
-  world.Patch("certificateworkflows", "site",
-              {{"spec", {{"certificate", {{"dnsNames", {"www.example.test", "b.example.test"}}}}}}});
+  world.Patch(
+      "certificateworkflows", "site",
+      {{"spec", {{"certificate", {{"dnsNames", {"www.example.test", "b.example.test"}}}}}}});
   ASSERT_TRUE(world.Until([&] { return Runs() == 2 && world.RunIs("site", "Succeeded"); }));
   EXPECT_EQ(Run()["spec"]["trigger"]["reason"], "SpecChanged");
   EXPECT_NE(Live(), first);
@@ -142,14 +143,16 @@ TEST_F(LifecycleTest, FailedRenewalBacksOffAndReadyStays) {
   StartWithCa("30d");
   Issue();
   // The run is made, and the CA's key is gone when it comes to sign.
-  world.Patch("secrets", "company-pair", {{"metadata", {{"labels", {{"certflow.dev/allow", nullptr}}}}}});
+  world.Patch("secrets", "company-pair",
+              {{"metadata", {{"labels", {{"certflow.dev/allow", nullptr}}}}}});
   ASSERT_TRUE(world.Until([&] { return Runs() >= 2 && world.RunIs("site", "Failed"); }, 20 * kDay));
   const std::size_t after_first = Runs();
   world.Pass(kDay);
   EXPECT_TRUE(Condition(Workflow(), "Ready").starts_with("True")) << Condition(Workflow(), "Ready");
   EXPECT_NE(Condition(Workflow(), "Stalled"), "");
   EXPECT_LE(Runs(), after_first + 10);
-  world.Patch("secrets", "company-pair", {{"metadata", {{"labels", {{"certflow.dev/allow", "true"}}}}}});
+  world.Patch("secrets", "company-pair",
+              {{"metadata", {{"labels", {{"certflow.dev/allow", "true"}}}}}});
   EXPECT_TRUE(world.Until([&] { return world.RunIs("site", "Succeeded"); }, kDay));
 }
 
