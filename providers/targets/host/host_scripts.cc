@@ -173,7 +173,8 @@ activate() {
   prev=$live
   [ "$prev" != "$1" ] || prev=$loaded
   [ "$prev" != "$1" ] || prev=
-  any_linked || prev=
+  # (Half of our links is a first activation or its way back that died: nothing stood before.)
+  linked || prev=
   [ -z "$prev" ] || complete "$prev" || prev=
   # A configuration that names files which are not there yet cannot be judged before they are.
   if [ -n "$prev" ] && [ "$live" != "$1" ] && [ "$2" != 1 ]; then
@@ -182,7 +183,7 @@ activate() {
   fi
   # Told only while this version is live, so it can be written before the switch.
   if [ "$live" != "$1" ]; then
-    if any_linked; then put "$1/previous" "$live"; else put "$1/previous" ""; fi
+    if linked; then put "$1/previous" "$live"; else put "$1/previous" ""; fi
   fi
   touched=1
   point "$1" "$D/live"
