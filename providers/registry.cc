@@ -120,7 +120,11 @@ class Registry : public seams::Connector {
     endpoint.host_keys = raw.value("hostKeys", std::vector<std::string>());
     CF_ASSIGN_OR_RETURN(endpoint.private_key_pem,
                         ReadSecretRef(ctx, parts_.secrets, target, "privateKeySecretRef"));
-    return parts_.shells.Connect(ctx, endpoint);
+    auto shell = parts_.shells.Connect(ctx, endpoint);
+    if (shell.ok() || shell.error().reason != "InvalidPrivateKey") return shell;
+    const nlohmann::json ref = raw.value("privateKeySecretRef", nlohmann::json::object());
+    return Annotate(shell.error(), "privateKeySecretRef: Secret " + target.ns + "/" +
+                                       ref.value("name", "") + ", key " + ref.value("key", ""));
   }
 
  private:

@@ -77,7 +77,8 @@ Result<void> SshSession::CheckHostKey(const SshIdentity& identity) {
   if (IsPinned(key.get(), identity.host_keys)) return {};
   return MakeError(ErrorCode::kUntrusted, "HostKeyMismatch",
                    "the host shows the key " + FingerprintOf(key.get()) +
-                       ", which is none of the expected ones");
+                       ", which is none of the expected ones; compare it on the host itself, "
+                       "and correct hostKeys if it is the host's");
 }
 
 Result<void> SshSession::Authenticate(Waiter& waiter, ssh_key key) {
