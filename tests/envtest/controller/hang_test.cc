@@ -1,0 +1,92 @@
+// Hosts that accept and then say nothing.
+#include <gtest/gtest.h>
+
+#include <iostream>
+#include <nlohmann/json.hpp>
+
+#include "tests/envtest/controller/await.h"
+#include "tests/envtest/controller/stage.h"
+#include "tests/envtest/controller/webhost.h"
+
+namespace certflow::envtest {
+namespace {
+
+constexpr int kHanging = 300;
+
+constexpr const char* kWorkflow = R"(
+---
+apiVersion: certflow.dev/v1alpha1
+kind: CertificateWorkflow
+metadata: {name: "{name}"}
+spec:
+  certificate: {commonName: shop.example.com, dnsNames: [shop.example.com], secretName: "{name}-tls"}
+  authorities: [{name: corp}]
+  renewal: {policy: {policy}}
+  deployment: {waves: [{name: w, targets: [{use}]}]}
+)";
+
+constexpr const char* kTarget = R"(
+---
+apiVersion: certflow.dev/v1alpha1
+kind: DeploymentTarget
+metadata: {name: "{name}"}
+spec:
+  nginx:
+    host: {host}
+    port: {port}
+    user: root
+    privateKeySecretRef: {name: ssh, key: id_ed25519}
+    hostKeys: ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIO5Hp1a7wV9Yb0e2o3xq9mQ4tC6uKJrPZ8sWnD1fLgXh"]
+)";
+
+class HangTest : public StageTest {
+ protected:
+  // From the request to the end of the run, by the reader's clock.
+  double Renew(const std::string& ns, int number) {
+    const auto asked = std::chrono::steady_clock::now();
+    Json note = {
+        {"metadata", {{"annotations", {{"certflow.dev/renew", "n" + std::to_string(number)}}}}}};
+    EXPECT_TRUE(stage().Patch("workflows", ns, "healthy", note.dump()));
+    stage().AwaitState(ns, "healthy", "Succeeded", 60, number);
+    return SecondsSince(asked);
+  }
+};
+
+TEST_F(HangTest, R90_ThreeHundredHangingHostsDoNotDelayTheNextRun) {
+  stage().controller();
+  std::string ns = stage().NewNamespace();
+  Webhost host;
+  host.Declare(stage(), ns, "edge");
+  stage().Create(
+      ns,
+      Fill(kWorkflow, {{"name", "healthy"}, {"policy", "OnRequest"}, {"use", host.Use("edge")}}));
+  Renew(ns, 1);
+  const double alone = (Renew(ns, 2) + Renew(ns, 3)) / 2;
+
+  test::Peer hanging("hang", {std::to_string(kHanging)});
+  std::string hung = stage().NewNamespace();
+  stage().MakeSecret(hung, "ssh", {{"id_ed25519", test::ReadFile(host.peer()["key"])}});
+  std::string all;
+  for (int i = 0; i < kHanging; ++i) {
+    const std::string name = "h" + std::to_string(i);
+    all += Fill(kTarget,
+                {{"name", name},
+                 {"port", hanging["port"]},
+                 {"host", "127.7." + std::to_string(i / 200) + "." + std::to_string(1 + i % 200)}});
+    all += Fill(kWorkflow, {{"name", name}, {"policy", "Automatic"}, {"use", host.Use(name)}});
+  }
+  stage().Create(hung, all);
+  // A connection for each run, and some for the checks of the targets.
+  EXPECT_TRUE(Await(
+      [&] { return test::ReadFile(hanging.folder() / "accepted").size() >= kHanging + 100; }, 60));
+  const double beside = (Renew(ns, 4) + Renew(ns, 5)) / 2;
+  std::cout << "a run on a healthy host: alone " << alone << " s, beside " << kHanging
+            << " hanging hosts " << beside << " s\n";
+  EXPECT_LT(beside, 2 * alone + 0.5);
+  // So that what follows does not wait for them.
+  EXPECT_TRUE(stage().Kubectl({"delete", "cwf", "--all", "-n", hung, "--wait=false"}).ok());
+  hanging.Stop();
+}
+
+}  // namespace
+}  // namespace certflow::envtest
