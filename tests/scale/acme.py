@@ -7,8 +7,8 @@ import subprocess
 import objects
 import plane as planes
 import progress
-from due import Recorded, measure
-from objects import AUTHORITIES, SECRETS, WORKFLOWS
+from due import measure
+from objects import AUTHORITIES, SECRETS
 from replica import Replica
 
 ZONE = "example.test"

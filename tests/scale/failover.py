@@ -8,7 +8,7 @@ import plane as planes
 import progress
 from acme import ZONE, acme_authority
 from due import Recorded
-from objects import NAMESPACE, SECRETS, WORKFLOWS
+from objects import SECRETS, WORKFLOWS
 from plane import API
 from replica import Replica
 
@@ -45,9 +45,8 @@ def twice(plane, orders_made, count):
 
 def failover(plane, count):
     with acme_authority(plane) as orders, Replica(plane, "first") as first, Replica(plane, "second") as second:
-        first_leads = planes.wait_for("one of two replicas leads", 60, lambda: leads(first) or leads(second)) and \
-            leads(first)
-        leader, other = (first, second) if first_leads else (second, first)
+        planes.wait_for("one of two replicas leads", 60, lambda: leads(first) or leads(second))
+        leader, other = (first, second) if leads(first) else (second, first)
         names = objects.names("over", count)
         recorded, events = Recorded(plane), RunEvents(plane)
         plane.load(objects.creates(WORKFLOWS, [objects.workflow(n, "acme", ZONE) for n in names]))

@@ -135,7 +135,7 @@ class Plane:
         return measures.cpu_seconds(*self.servers)
 
     def load(self, requests, heads=False, in_flight=8):
-        """Runs the load generator over (method, path, body). Its figures, and with `heads` also (name, version, uid)s."""
+        """Sends (method, path, body)s by the load generator. Its figures; with `heads` also (name, version, uid)s."""
         lines = "".join(f"{m}\t{p}\t{json.dumps(b, separators=(',', ':'))}\n" for m, p, b in requests)
         command = [self.programs + "/certflow-load", "--server", self.url, "--ca", self.ca,
                    "--in-flight", str(in_flight)]

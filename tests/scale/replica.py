@@ -43,7 +43,7 @@ class Replica:
                 "--health-address", f"127.0.0.1:{free_port()}",
                 "--metrics-address", f"127.0.0.1:{self.metrics_port}",
                 "--acme-address", f"127.0.0.1:{free_port()}", *self.args]
-        self.started_wall, self.started = time.time(), time.monotonic()
+        self.started = time.monotonic()
         with open(self.log, "w", encoding="utf-8") as log:
             self.process = planes.child(argv, stdout=log, stderr=subprocess.STDOUT)
         return self
