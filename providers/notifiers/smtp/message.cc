@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::size_t kMaxLine = 76;  // RFC 2047 section 2 and RFC 2045 section 6.7
 constexpr std::size_t kMaxSubject = 512;
-constexpr std::size_t kMaxMessageId = 200;
+constexpr std::size_t kMaxMessageId = 48;  // a Message-ID cannot be folded
 constexpr std::string_view kCut = "\n[The text was too long and ends here.]\n";
 
 bool IsPlain(std::string_view text) {
@@ -138,7 +138,7 @@ std::string MessageId(const Message& message) {
   for (const char c : message.id) left += IsAddressChar(c) && c != '.' ? c : '.';
   if (left != message.id || !IsDotString(left) || left.size() > kMaxMessageId) {
     std::string plain;
-    for (const char c : left.substr(0, 64)) {
+    for (const char c : left.substr(0, 14)) {
       if (c != '.') plain += c;
     }
     left = plain + (plain.empty() ? "" : ".") + Sha256Hex(message.id).substr(0, 32);

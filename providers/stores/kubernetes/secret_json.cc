@@ -33,11 +33,17 @@ Result<std::map<std::string, std::string>> StringMap(const json& from, const cha
   return result;
 }
 
+bool IsController(const json& owner) {
+  if (!owner.is_object()) return false;
+  const auto controller = owner.find("controller");
+  return controller != owner.end() && controller->is_boolean() && controller->get<bool>();
+}
+
 // The controller among the owners is ours to set; the others, and finalizers, are kept as they are.
 void ReadOwners(const json& metadata, seams::SecretObject& secret) {
   json rest = json::object();
   for (const json& owner : metadata.value("ownerReferences", json::array())) {
-    if (owner.is_object() && owner.value("controller", false)) {
+    if (IsController(owner)) {
       secret.owner_api_version = Text(owner, "apiVersion");
       secret.owner_kind = Text(owner, "kind");
       secret.owner_name = Text(owner, "name");

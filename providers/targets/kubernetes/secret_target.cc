@@ -75,8 +75,8 @@ class SecretTarget : public seams::Target {
   Result<TlsData> ReadVersion(const Context& ctx, const Binding& at, const std::string& name);
   Result<void> SaveOriginal(const Context& ctx, const Binding& at, const SecretObject& live,
                             const TlsData& data);
-  Result<void> ListAsStaged(const Context& ctx, const Binding& at, const std::string& name,
-                            const std::string& version);
+  Result<void> ListAsStaged(const Context& ctx, const Binding& at, std::optional<SecretObject> live,
+                            const std::string& name, const std::string& version);
   Result<void> PutLive(const Context& ctx, SecretObject live);
   Result<std::optional<SecretObject>> FindOwn(const Context& ctx, const Binding& at,
                                               const std::string& name);
@@ -151,8 +151,11 @@ Result<void> SecretTarget::Stage(const Context& ctx, const Binding& at,
   const bool by_caller = options_.staged_by_caller && options_.ns == at.workflow_ns &&
                          name == options_.default_secret_name;
   if (!by_caller) {
+    // No key is put beside a Secret that must not be touched.
+    CF_ASSIGN_OR_RETURN(std::optional<SecretObject> live, TakeLive(ctx, name));
+    if (live) CF_RETURN_IF_ERROR(CheckOwner(*live, at));
     CF_RETURN_IF_ERROR(PutVersion(ctx, at, versioned, data));
-    CF_RETURN_IF_ERROR(ListAsStaged(ctx, at, name, bundle.version));
+    CF_RETURN_IF_ERROR(ListAsStaged(ctx, at, std::move(live), name, bundle.version));
   }
   staged_ = Staged{versioned, std::move(data)};
   AddVersion(staged_versions_, bundle.version);
@@ -187,13 +190,12 @@ Result<void> SecretTarget::PutVersion(const Context& ctx, const Binding& at,
 // So that Prune finds it even when it is never activated. What is not ours is kept as a version
 // first, and stays as it is until then.
 Result<void> SecretTarget::ListAsStaged(const Context& ctx, const Binding& at,
-                                        const std::string& name, const std::string& version) {
-  CF_ASSIGN_OR_RETURN(std::optional<SecretObject> live, TakeLive(ctx, name));
+                                        std::optional<SecretObject> live, const std::string& name,
+                                        const std::string& version) {
   if (!live) {
     seen_ = Seen{name, std::nullopt};
     return {};
   }
-  CF_RETURN_IF_ERROR(CheckOwner(*live, at));
   const TlsData data = TlsData::Of(*live);
   std::vector<std::string> versions = ListedVersions(*live);
   const bool listed = std::find(versions.begin(), versions.end(), version) != versions.end();
