@@ -111,17 +111,16 @@ Result<runtime::Outcome> Executor::Finish(const Context& ctx, Work& work,
   WallTime now = ctx.clock.Now();
   status.state = end.state;
   status.reason = end.reason;
-  status.message = Sanitize(end.message);
+  bool good = end.state == api::RunState::kSucceeded;
+  status.message = good ? GoodText(work.plan) : Sanitize(end.message);
   status.ended_at = now;
   status.waiting_for.clear();
   status.until.reset();
-  bool good = end.state == api::RunState::kSucceeded;
   if (!good && end.state != api::RunState::kHeld) Abandon(ctx, work);
   status.challenges.clear();
   api::SetCondition(status.conditions, api::kReady,
                     good ? api::ConditionStatus::kTrue : api::ConditionStatus::kFalse, end.reason,
-                    good ? GoodText(work.plan) : status.message,
-                    run.meta.generation, now);
+                    status.message, run.meta.generation, now);
   api::RemoveCondition(status.conditions, api::kReconciling);
   if (!good) {
     api::SetCondition(status.conditions, api::kStalled, api::ConditionStatus::kTrue, end.reason,

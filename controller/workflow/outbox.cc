@@ -59,7 +59,7 @@ std::string_view WaitingGate(const api::Run& run) {
 void AddCertificate(std::map<std::string, std::string>& fields, const std::string& prefix,
                     const std::optional<api::CertificateStatus>& certificate) {
   fields[prefix + ".serial"] = certificate ? certificate->serial : "";
-  fields[prefix + ".fingerprint"] = certificate ? certificate->fingerprint : "";
+  fields[prefix + ".fingerprint"] = certificate ? certificate->fingerprint : "none";
   fields[prefix + ".issuer"] = certificate ? certificate->issuer : "";
   fields[prefix + ".signatureType"] = certificate ? certificate->signature_type : "";
   fields[prefix + ".notAfter"] = certificate ? FormatTime(certificate->not_after) : "none";
@@ -164,9 +164,10 @@ constexpr std::string_view kApprovalBody =
 
 constexpr std::string_view kOutcomeBody =
     "{{ .run.state }}: {{ .run.message }}\n\n"
-    "Before: {{ .previousCertificate.fingerprint }} valid until "
+    "Certificate of this run: {{ .certificate.fingerprint }} valid until "
+    "{{ .certificate.notAfter }}\n"
+    "Before this run: {{ .previousCertificate.fingerprint }} valid until "
     "{{ .previousCertificate.notAfter }}\n"
-    "Now: {{ .certificate.fingerprint }} valid until {{ .certificate.notAfter }}\n"
     "Targets: {{ .targets }}\n"
     "Proved at: {{ .endpoints }}\n";
 

@@ -185,6 +185,21 @@ TEST(RenderMailTest, TheBuiltInTextsRenderForEachEvent) {
   }
 }
 
+// after a rollback what the run issued is not what is in use, so no mail calls it the present one.
+TEST(RenderMailTest, AnOutcomeTellsTheRunsCertificateFromTheOneBefore) {
+  api::Plan plan = PlanWith({Rule("mail", {})});
+  api::Run run = WaitingRun(plan);
+  run.status.state = api::RunState::kRolledBack;
+  run.status.certificate.emplace();
+  run.status.certificate->fingerprint = "bb22";
+  std::string body = MailOf(run, plan, kEventRolledBack).body;
+  EXPECT_THAT(body, HasSubstr("Certificate of this run: bb22 valid until"));
+  EXPECT_THAT(body, HasSubstr("Before this run: aa11 valid until 2026-12-01T00:00:00Z"));
+  EXPECT_THAT(body, Not(HasSubstr("Now:")));
+  EXPECT_THAT(MailOf(MakeRun(), plan, kEventRenewalFailed).body,
+              HasSubstr("Before this run: none valid until none"));
+}
+
 // the request says what will change, who may decide, until when and by which command.
 TEST(RenderMailTest, AnApprovalRequestSaysWhatIsAskedAndHowToAnswer) {
   api::Plan plan = PlanWith({Rule("mail", {})});
