@@ -21,6 +21,8 @@ using nlohmann::json;
 // So long nothing may happen before time moves; threads of a busy machine need it.
 constexpr std::chrono::milliseconds kQuiet{3};
 constexpr std::chrono::milliseconds kLookEvery{10};
+constexpr std::chrono::seconds kShortMove{2};
+constexpr int kTurnsForSure = 10;
 // A cache that is held back on purpose must not hold time.
 constexpr int kQuietTurnsOfStaleCache = 40;
 constexpr std::chrono::seconds kRealLimit{60};
@@ -145,7 +147,7 @@ bool World::Until(const std::function<bool()>& done, std::chrono::seconds limit)
   const SteadyTime end = clock.Steady() + limit;
   const auto real_end = std::chrono::steady_clock::now() + kRealLimit;
   auto looked = std::chrono::steady_clock::time_point();
-  int quiet = 0;
+  int quiet = 0, still = 0;
   while (std::chrono::steady_clock::now() < real_end) {
     // Looking costs more than most of what the program does.
     if (std::chrono::steady_clock::now() - looked > kLookEvery) {
@@ -153,20 +155,22 @@ bool World::Until(const std::function<bool()>& done, std::chrono::seconds limit)
       looked = std::chrono::steady_clock::now();
     }
     if (activity->AwaitChange(activity->changes(), kQuiet)) {
-      quiet = 0;
+      quiet = still = 0;
       continue;
     }
     if (activity->Busy(mail.hanging())) continue;
     if (!activity->CachesCurrent() && ++quiet < kQuietTurnsOfStaleCache) continue;
-    quiet = 0;
-    if (done()) return true;
-    if (clock.Steady() >= end) return false;
-    const auto next = clock.earliest();
-    if (next && *next < end) {
-      clock.AdvanceToNext();
-    } else {
-      clock.Advance(std::chrono::ceil<Duration>(end - clock.Steady()));
+    // A thread that was not given the processor yet looks like rest: the further time is to move,
+    // or for giving up, the surer it has to be.
+    const SteadyTime now = clock.Steady();
+    const SteadyTime to = std::min(clock.earliest().value_or(end), end);
+    if (to - now > kShortMove || now >= end) {
+      if (++still < kTurnsForSure) continue;
     }
+    quiet = still = 0;
+    if (done()) return true;
+    if (now >= end) return false;
+    clock.Advance(std::chrono::ceil<Duration>(std::max(to - now, SteadyTime::duration(1))));
   }
   std::fprintf(stderr, "world: the program does not come to rest\n");
   return done();
