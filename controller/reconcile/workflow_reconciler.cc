@@ -234,7 +234,11 @@ Result<void> WorkflowReconciler::TrimHistory(const Context& ctx, const api::Work
 
 void WorkflowReconciler::Deleted(const api::Workflow& workflow) {
   const Runs runs = RunsOf(world_, workflow.meta.uid);
-  const api::Run* active = ActiveRun(runs);
+  // The garbage collector may have begun with the run already; it is under way all the same.
+  const auto open = std::find_if(runs.begin(), runs.end(), [](const auto& run) {
+    return !api::IsTerminal(run->status.state);
+  });
+  const api::Run* active = open == runs.end() ? nullptr : open->get();
   events_.Record({Regarding(workflow), active != nullptr, "AutomationStopped", "Delete",
                   active == nullptr
                       ? "the workflow was deleted; certificates in use stay as they are"
