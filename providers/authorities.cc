@@ -103,8 +103,8 @@ Result<std::shared_ptr<seams::ChallengeSolver>> Authorities::MakeHttpSolver(
     nlohmann::json settings = ParseSettingsObject(target.provider.settings);
     if (settings.value("challengeDirectory", "").empty()) continue;
     CF_ASSIGN_OR_RETURN(auto shell, shell_of_(ctx, target.provider));
-    CF_ASSIGN_OR_RETURN(auto one, host::MakeHostChallengeFiles(target.provider.settings,
-                                                               std::move(shell)));
+    CF_ASSIGN_OR_RETURN(auto one,
+                        host::MakeHostChallengeFiles(target.provider.settings, std::move(shell)));
     files.push_back(std::move(one));
   }
   if (files.empty()) {
@@ -125,14 +125,14 @@ Result<acme::AcmeSolver> Authorities::MakeSolver(const Context& ctx,
   out.dns_zones = solver.value("selector", nlohmann::json::object())
                       .value("dnsZones", std::vector<std::string>());
   if (auto http = solver.find("http01"); http != solver.end()) {
-    CF_ASSIGN_OR_RETURN(out.solver, MakeHttpSolver(ctx, authority, http->value("via", "Cluster"),
-                                                   targets));
+    CF_ASSIGN_OR_RETURN(out.solver,
+                        MakeHttpSolver(ctx, authority, http->value("via", "Cluster"), targets));
     return out;
   }
-  nlohmann::json rfc2136 = solver.value("dns01", nlohmann::json::object())
-                               .value("rfc2136", nlohmann::json::object());
-  CF_ASSIGN_OR_RETURN(SecretBytes secret, ReadSecretRefIn(ctx, parts_.secrets, rfc2136,
-                                                          "tsigSecretRef", authority.ns));
+  nlohmann::json rfc2136 =
+      solver.value("dns01", nlohmann::json::object()).value("rfc2136", nlohmann::json::object());
+  CF_ASSIGN_OR_RETURN(SecretBytes secret,
+                      ReadSecretRefIn(ctx, parts_.secrets, rfc2136, "tsigSecretRef", authority.ns));
   CF_ASSIGN_OR_RETURN(out.solver, solvers::MakeRfc2136Solver(rfc2136.dump(), secret));
   return out;
 }
@@ -164,8 +164,8 @@ Result<seams::Readiness> Authorities::EnsureAcme(const Context& ctx,
   if (!key.ok() && key.error().reason == "SecretMissing") key = MakeAccountKey(ctx, authority);
   if (!key.ok()) return key.error();
   auto cache = CacheOf(authority, *key);
-  CF_ASSIGN_OR_RETURN(std::string url, acme::EnsureAccount(ctx, parts_.http, *cache, *key,
-                                                           authority.settings));
+  CF_ASSIGN_OR_RETURN(std::string url,
+                      acme::EnsureAccount(ctx, parts_.http, *cache, *key, authority.settings));
   const nlohmann::json settings = ParseSettingsObject(authority.settings);
   for (const nlohmann::json& item : settings.value("solvers", nlohmann::json::array())) {
     // What hangs on the workflow's targets shows in the run.

@@ -20,8 +20,8 @@ namespace certflow::providers {
 class Authorities {
  public:
   // Opens a shell to a host target, for challenges that its web server answers.
-  using ShellOf = std::function<Result<std::unique_ptr<net::Shell>>(const Context&,
-                                                                    const seams::ProviderRef&)>;
+  using ShellOf =
+      std::function<Result<std::unique_ptr<net::Shell>>(const Context&, const seams::ProviderRef&)>;
   Authorities(const RegistryParts& parts, ShellOf shell_of)
       : parts_(parts), shell_of_(std::move(shell_of)) {}
 

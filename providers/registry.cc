@@ -20,14 +20,16 @@ namespace certflow::providers {
 namespace {
 
 Error UnknownType(std::string_view what, const seams::ProviderRef& object) {
-  return MakeError(ErrorCode::kInvalid, "TypeUnknown",
-                   "this version of certflow has no " + std::string(what) + " of type " +
-                       object.type);
+  return MakeError(
+      ErrorCode::kInvalid, "TypeUnknown",
+      "this version of certflow has no " + std::string(what) + " of type " + object.type);
 }
 
 class Registry : public seams::Connector {
  public:
-  explicit Registry(const RegistryParts& parts) : parts_(parts), authorities_(parts, [this](const Context& ctx, const seams::ProviderRef& target) {
+  explicit Registry(const RegistryParts& parts)
+      : parts_(parts),
+        authorities_(parts, [this](const Context& ctx, const seams::ProviderRef& target) {
           return ConnectShell(ctx, target);
         }) {}
 
@@ -59,8 +61,7 @@ class Registry : public seams::Connector {
 
   seams::Validator& validator() override { return validator_; }
 
-  Result<std::string> TrustRoots(const Context& ctx,
-                                 const seams::ProviderRef& authority) override {
+  Result<std::string> TrustRoots(const Context& ctx, const seams::ProviderRef& authority) override {
     if (!authority.trust_pem.empty() || authority.type != "ca") return authority.trust_pem;
     return authorities_.CaTrust(ctx, authority);
   }
@@ -74,7 +75,8 @@ class Registry : public seams::Connector {
 
   Result<seams::Readiness> CheckTargetReady(const Context& ctx,
                                             const seams::ProviderRef& target) override {
-    if (target.type == "kubernetes") return seams::Readiness{"writes TLS Secrets here", {}, {}, {}, {}};
+    if (target.type == "kubernetes")
+      return seams::Readiness{"writes TLS Secrets here", {}, {}, {}, {}};
     if (target.type != "nginx") return UnknownType("target", target);
     CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target));
     CF_ASSIGN_OR_RETURN(auto found, host::CheckNginxHost(ctx, target.settings, *shell));
@@ -102,9 +104,9 @@ class Registry : public seams::Connector {
       return {"acme/" + settings.value("server", ""), kManyActions, kManyReads};
     }
     if (object.type == "smtp") {
-      return {"smtp/" + settings.value("host", "") + ":" +
-                  std::to_string(settings.value("port", 587)),
-              1, 4};
+      return {
+          "smtp/" + settings.value("host", "") + ":" + std::to_string(settings.value("port", 587)),
+          1, 4};
     }
     return {};
   }
@@ -132,8 +134,8 @@ class Registry : public seams::Connector {
   Result<std::unique_ptr<seams::Target>> SecretTargetFor(const seams::TargetRef& target) {
     nlohmann::json binding = ParseSettingsObject(target.binding.settings);
     std::string name = binding.value("secretName", "");
-    nlohmann::json allowed = ParseSettingsObject(target.provider.settings)
-                                 .value("secretNames", nlohmann::json::array());
+    nlohmann::json allowed =
+        ParseSettingsObject(target.provider.settings).value("secretNames", nlohmann::json::array());
     bool listed = std::find(allowed.begin(), allowed.end(), name) != allowed.end();
     if (!allowed.empty() && !listed) {
       return MakeError(ErrorCode::kForbidden, "SecretNotListed",

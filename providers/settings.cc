@@ -12,8 +12,8 @@ Result<SecretBytes> ReadSecretRefIn(const Context& ctx, seams::SecretStore& secr
                                     std::string_view ns) {
   auto ref = holder.find(field);
   if (ref == holder.end() || !ref->is_object()) return SecretBytes();
-  auto value = seams::ReadSecretKey(ctx, secrets, ns, ref->value("name", ""),
-                                    ref->value("key", ""));
+  auto value =
+      seams::ReadSecretKey(ctx, secrets, ns, ref->value("name", ""), ref->value("key", ""));
   if (!value.ok()) return Annotate(value.error(), field);
   return std::move(*value);
 }

@@ -14,8 +14,8 @@ namespace certflow::providers {
 // Empty for text that is no JSON object; the API server has checked the shape.
 nlohmann::json ParseSettingsObject(std::string_view text);
 
-// What the member `field` ({"name","key"}) refers to, in the object's own namespace; empty where the
-// member is absent.
+// What the member `field` ({"name","key"}) refers to, in the object's own namespace; empty where
+// the member is absent.
 Result<SecretBytes> ReadSecretRef(const Context& ctx, seams::SecretStore& secrets,
                                   const seams::ProviderRef& object, const char* field);
 // The same of any JSON object, for references deeper down.

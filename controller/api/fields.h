@@ -49,7 +49,9 @@ class Fields {
 
  private:
   const Json* Find(const char* key) const;
-  std::string Path(const char* key) const { return *key == 0 ? path_ : path_.empty() ? key : path_ + "." + key; }
+  std::string Path(const char* key) const {
+    return *key == 0 ? path_ : path_.empty() ? key : path_ + "." + key;
+  }
 
   const Json* object_;
   std::string path_;

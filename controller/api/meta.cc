@@ -33,14 +33,14 @@ const kube::Resource& ChannelResource() {
   return resource;
 }
 
-void SetCondition(std::vector<Condition>& conditions, std::string_view type,
-                  ConditionStatus status, std::string_view reason, std::string_view message,
-                  std::int64_t generation, WallTime now) {
+void SetCondition(std::vector<Condition>& conditions, std::string_view type, ConditionStatus status,
+                  std::string_view reason, std::string_view message, std::int64_t generation,
+                  WallTime now) {
   auto it = std::find_if(conditions.begin(), conditions.end(),
                          [&](const Condition& c) { return c.type == type; });
   if (it == conditions.end()) {
-    conditions.push_back({std::string(type), status, generation, now, std::string(reason),
-                          std::string(message)});
+    conditions.push_back(
+        {std::string(type), status, generation, now, std::string(reason), std::string(message)});
     return;
   }
   if (it->status != status) it->last_transition = now;

@@ -69,9 +69,9 @@ inline constexpr std::string_view kReconciling = "Reconciling";
 inline constexpr std::string_view kStalled = "Stalled";
 
 // Sets a condition; the transition time moves only when the status does.
-void SetCondition(std::vector<Condition>& conditions, std::string_view type,
-                  ConditionStatus status, std::string_view reason, std::string_view message,
-                  std::int64_t generation, WallTime now);
+void SetCondition(std::vector<Condition>& conditions, std::string_view type, ConditionStatus status,
+                  std::string_view reason, std::string_view message, std::int64_t generation,
+                  WallTime now);
 // Reconciling and Stalled are present only while true.
 void RemoveCondition(std::vector<Condition>& conditions, std::string_view type);
 const Condition* FindCondition(const std::vector<Condition>& conditions, std::string_view type);

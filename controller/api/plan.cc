@@ -18,8 +18,7 @@ Json ParseObject(std::string_view text) {
 
 // Another spelling of the same certificate is no reason for a new one.
 void Normalize(Json& certificate) {
-  if (auto names = certificate.find("dnsNames");
-      names != certificate.end() && names->is_array()) {
+  if (auto names = certificate.find("dnsNames"); names != certificate.end() && names->is_array()) {
     std::sort(names->begin(), names->end());
   }
   auto key = certificate.find("privateKey");
@@ -134,9 +133,8 @@ Result<Plan> DecodePlan(std::string_view json, std::string_view ns) {
 }
 
 std::string EncodeNewRun(const NewRun& run) {
-  Json trigger = {
-      {"reason", TriggerReasonName(run.trigger.reason)},
-      {"urgency", run.trigger.urgency == Urgency::kEmergency ? "Emergency" : "Normal"}};
+  Json trigger = {{"reason", TriggerReasonName(run.trigger.reason)},
+                  {"urgency", run.trigger.urgency == Urgency::kEmergency ? "Emergency" : "Normal"}};
   Put(trigger, "requestedBy", run.trigger.requested_by);
   Put(trigger, "payload", run.trigger.payload);
   Json metadata = {{"name", run.name},

@@ -21,8 +21,8 @@ struct ProviderStatus {
 // whose member is the provider's own, passed through as text.
 struct ProviderObject {
   ObjectMeta meta;
-  std::string type;      // "acme", "ca", "kubernetes", ...: the member that is set
-  std::string settings;  // that member, JSON text
+  std::string type;          // "acme", "ca", "kubernetes", ...: the member that is set
+  std::string settings;      // that member, JSON text
   std::string trust_bundle;  // CertificateAuthority: PEM roots its certificates chain to
   AllowedNamespaces allowed;
   ProviderStatus status;

@@ -125,8 +125,7 @@ void ReadLists(const Fields& fields, RunStatus& status) {
   fields.Each("ledger", [&](const Fields& item) { status.ledger.push_back(ReadEntry(item)); });
   fields.Each("checks", [&](const Fields& item) {
     status.checks.push_back({item.String("name"), item.String("subject"), item.String("value"),
-                             item.String("verdict"), item.String("message"),
-                             item.String("phase")});
+                             item.String("verdict"), item.String("message"), item.String("phase")});
   });
   fields.Each("approvals",
               [&](const Fields& item) { status.approvals.push_back(ReadDecision(item)); });
@@ -324,10 +323,9 @@ std::string DecisionSource(std::string_view text, bool on_workflow) {
 
 bool IsDecisionRecorded(const RunStatus& status, DecisionKind kind, std::string_view source) {
   bool approve = kind == DecisionKind::kApprove;
-  return std::any_of(status.approvals.begin(), status.approvals.end(),
-                     [&](const Decision& d) {
-                       return d.source == source && d.approved == approve;
-                     }) ||
+  return std::any_of(
+             status.approvals.begin(), status.approvals.end(),
+             [&](const Decision& d) { return d.source == source && d.approved == approve; }) ||
          std::any_of(status.refusals.begin(), status.refusals.end(),
                      [&](const Refusal& r) { return r.source == source; });
 }

@@ -13,7 +13,14 @@ namespace certflow::api {
 enum class TriggerReason { kFirstIssue, kThreshold, kExpired, kSpecChanged, kRequested };
 enum class Urgency { kNormal, kEmergency };
 enum class RunState {
-  kPending, kRunning, kWaiting, kSucceeded, kFailed, kRolledBack, kHeld, kCancelled
+  kPending,
+  kRunning,
+  kWaiting,
+  kSucceeded,
+  kFailed,
+  kRolledBack,
+  kHeld,
+  kCancelled
 };
 bool IsTerminal(RunState state);
 std::string_view TriggerReasonName(TriggerReason reason);

@@ -36,7 +36,8 @@ TargetUse ReadTargetUse(const Fields& item, std::string_view ns) {
       use.settings = Text(value);
     }
   }
-  if (use.type.empty() || use.target.name.empty()) item.Fail("", "a targetRef and the settings of one type of target");
+  if (use.type.empty() || use.target.name.empty())
+    item.Fail("", "a targetRef and the settings of one type of target");
   return use;
 }
 
@@ -45,9 +46,8 @@ void ReadDeployment(const Fields& deployment, std::string_view ns, WorkflowSpec&
   deployment.Each("waves", [&](const Fields& item) {
     Wave wave;
     wave.name = item.String("name");
-    item.Each("targets", [&](const Fields& use) {
-      wave.targets.push_back(ReadTargetUse(use, ns));
-    });
+    item.Each("targets",
+              [&](const Fields& use) { wave.targets.push_back(ReadTargetUse(use, ns)); });
     spec.waves.push_back(std::move(wave));
   });
 }
@@ -106,17 +106,16 @@ WorkflowSpec ReadSpec(const Fields& fields, std::string_view ns) {
   Fields validation = fields.Object("validation");
   spec.endpoints = validation.Strings("endpoints");
   spec.server_name = validation.String("serverName");
-  spec.trust = validation.String("trust", "System") == "Authority" ? Trust::kAuthority
-                                                                   : Trust::kSystem;
+  spec.trust =
+      validation.String("trust", "System") == "Authority" ? Trust::kAuthority : Trust::kSystem;
   spec.min_tls = validation.String("minTLS", "1.2");
   spec.validation_timeout = validation.Seconds("timeout").value_or(spec.validation_timeout);
   std::string rollback = fields.Object("rollback").String("policy", "Automatic");
   spec.rollback = rollback == "Manual" ? RollbackPolicy::kManual
                   : rollback == "Hold" ? RollbackPolicy::kHold
                                        : RollbackPolicy::kAutomatic;
-  fields.Each("notifications", [&](const Fields& item) {
-    spec.notifications.push_back(ReadRule(item, ns));
-  });
+  fields.Each("notifications",
+              [&](const Fields& item) { spec.notifications.push_back(ReadRule(item, ns)); });
   Fields history = fields.Object("historyLimit");
   spec.keep_successful = static_cast<int>(history.Int("successful", spec.keep_successful));
   spec.keep_failed = static_cast<int>(history.Int("failed", spec.keep_failed));

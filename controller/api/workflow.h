@@ -108,7 +108,7 @@ struct WorkflowStatus {
   std::optional<WallTime> next_renewal;
   std::optional<ActiveRunStatus> active_run;
   std::optional<LastRunStatus> last_run;
-  std::int64_t runs = 0;  // the number of the last run that is folded in here
+  std::int64_t runs = 0;            // the number of the last run that is folded in here
   std::vector<WallTime> issuances;  // of late, for the reissue breaker; at most kMaxIssuances
   std::string handled_renewal;      // the last value of certflow.dev/renew that made a run
   std::string spec_digest;          // of the wanted certificate that the current one answers

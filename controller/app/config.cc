@@ -21,7 +21,8 @@ void AddSeconds(CLI::App& app, const std::string& name, Duration& value, const s
 
 Config ParseCommandLine(int argc, char** argv) {
   Config config;
-  CLI::App app{"certflow keeps certificates in force: it renews, asks, deploys, proves and rolls back."};
+  CLI::App app{
+      "certflow keeps certificates in force: it renews, asks, deploys, proves and rolls back."};
   app.set_version_flag("--version", "certflow " CERTFLOW_VERSION);
   app.add_option("--kubeconfig", config.kubeconfig,
                  "kubeconfig file; default: KUBECONFIG, ~/.kube/config, or the service account");

@@ -70,12 +70,12 @@ int RunProgram(int argc, char** argv) {
   auto client = kube::MakeClient(*kube_http, *kube_config, metrics);
   app::ShippedPolicy policy = app::LoadShippedPolicy();
 
-  app::Program program(config, {*clock, metrics, log, *client, *outgoing, *shells, *mail,
-                                app::ReplicaIdentity(), policy.policy_json, policy.binding_json,
-                                [&log] {
-                                  log.Error("the Lease was lost: this process ends");
-                                  _exit(1);
-                                }});
+  app::Program program(
+      config, {*clock, metrics, log, *client, *outgoing, *shells, *mail, app::ReplicaIdentity(),
+               policy.policy_json, policy.binding_json, [&log] {
+                 log.Error("the Lease was lost: this process ends");
+                 _exit(1);
+               }});
   metrics.BeforeExposition([&program] { program.RefreshGauges(); });
   app::Servers servers(config, program, metrics, log);
   if (auto started = servers.Start(); !started.ok()) return Fail(log, started.error());

@@ -27,8 +27,8 @@ constexpr Duration kTimeoutFast{30'000};
 
 providers::RegistryParts RegistryPartsOf(const Config& config, const Parts& parts,
                                          seams::SecretStore& secrets) {
-  providers::RegistryParts out{parts.outgoing, parts.shells, parts.mail, parts.kube, secrets,
-                               config.own_namespace};
+  providers::RegistryParts out{parts.outgoing, parts.shells, parts.mail,
+                               parts.kube,     secrets,      config.own_namespace};
   out.http01_port = static_cast<std::uint16_t>(config.http01_port);
   return out;
 }
@@ -160,46 +160,47 @@ Program::Impl::Impl(const Config& its_config, Parts its_parts)
                     [this](const Context& ctx, std::string_view key) {
                       return workflows.Reconcile(ctx, key);
                     }),
-      run_lane("run", {8, config.max_workers}, parts,
-               [this](const Context& ctx, std::string_view key) {
-                 return runs.Reconcile(ctx, key);
-               }),
+      run_lane(
+          "run", {8, config.max_workers}, parts,
+          [this](const Context& ctx, std::string_view key) { return runs.Reconcile(ctx, key); }),
       authority_lane("authority", {1, 32}, parts,
                      [this](const Context& ctx, std::string_view key) {
                        return authorities.Reconcile(ctx, key);
                      }),
-      target_lane("target", {1, 128}, parts,
-                  [this](const Context& ctx, std::string_view key) {
-                    return targets.Reconcile(ctx, key);
-                  }),
+      target_lane(
+          "target", {1, config.max_workers}, parts,
+          [this](const Context& ctx, std::string_view key) { return targets.Reconcile(ctx, key); }),
       channel_lane("channel", {1, 32}, parts,
                    [this](const Context& ctx, std::string_view key) {
                      return channels.Reconcile(ctx, key);
                    }),
-      outbox_lane("outbox", {1, 64}, parts,
-                  [this](const Context& ctx, std::string_view key) {
-                    return outbox.Reconcile(ctx, key);
-                  }),
-      workflow_sink(world.workflows, api::DecodeWorkflow,
-                    [this](const auto& change, bool initial) { OnWorkflow(change, initial); },
-                    parts.log),
-      run_sink(world.runs, DecodeCompact,
-               [this](const auto& change, bool initial) { OnRun(change, initial); }, parts.log),
-      authority_sink(world.authorities, api::DecodeProviderObject,
-                     [this](const auto& change, bool initial) {
-                       OnProvider(authority_lane, change, initial, true);
-                     },
-                     parts.log),
-      target_sink(world.targets, api::DecodeProviderObject,
-                  [this](const auto& change, bool initial) {
-                    OnProvider(target_lane, change, initial, true);
-                  },
-                  parts.log),
-      channel_sink(world.channels, api::DecodeProviderObject,
-                   [this](const auto& change, bool initial) {
-                     OnProvider(channel_lane, change, initial, false);
-                   },
-                   parts.log),
+      outbox_lane(
+          "outbox", {1, 64}, parts,
+          [this](const Context& ctx, std::string_view key) { return outbox.Reconcile(ctx, key); }),
+      workflow_sink(
+          world.workflows, api::DecodeWorkflow,
+          [this](const auto& change, bool initial) { OnWorkflow(change, initial); }, parts.log),
+      run_sink(
+          world.runs, DecodeCompact,
+          [this](const auto& change, bool initial) { OnRun(change, initial); }, parts.log),
+      authority_sink(
+          world.authorities, api::DecodeProviderObject,
+          [this](const auto& change, bool initial) {
+            OnProvider(authority_lane, change, initial, true);
+          },
+          parts.log),
+      target_sink(
+          world.targets, api::DecodeProviderObject,
+          [this](const auto& change, bool initial) {
+            OnProvider(target_lane, change, initial, true);
+          },
+          parts.log),
+      channel_sink(
+          world.channels, api::DecodeProviderObject,
+          [this](const auto& change, bool initial) {
+            OnProvider(channel_lane, change, initial, false);
+          },
+          parts.log),
       namespace_sink(world.namespaces, api::DecodeNamespace, nullptr, parts.log),
       workflow_informer(parts.kube, api::WorkflowResource(), {}, parts.clock, parts.metrics,
                         parts.log, workflow_sink),
@@ -252,8 +253,8 @@ void Program::Impl::OnProvider(Lane& lane,
                  initial ? runtime::Priority::kInitial : runtime::Priority::kLive);
   if (initial || !starts_depend_on_it || !change.after) return;
   bool was_ready = change.before && change.before->ready();
-  bool other_spec = !change.before ||
-                    change.before->meta.generation != change.after->meta.generation;
+  bool other_spec =
+      !change.before || change.before->meta.generation != change.after->meta.generation;
   if (other_spec || (change.after->ready() && !was_ready)) RetryWaitingWorkflows();
 }
 
@@ -306,8 +307,8 @@ void Program::Impl::AwaitSyncAndLead() {
   for (runtime::Informer* informer : informers()) {
     if (!informer->WaitSynced(ctx)) return;
   }
-  parts.log.Info("caches are in step", {{"workflows", world.workflows.size()},
-                                        {"runs", world.runs.size()}});
+  parts.log.Info("caches are in step",
+                 {{"workflows", world.workflows.size()}, {"runs", world.runs.size()}});
   if (!config.leader_elect) return StartWorkers();
   elector.Start([this] { StartWorkers(); },
                 [this] {
@@ -338,7 +339,9 @@ void Program::Stop(Duration grace) {
   for (Lane* lane : impl_->lanes()) lane->pool.Stop(deadline);
   impl_->elector.Stop(true);
   for (runtime::Informer* informer : impl_->informers()) informer->Stop();
-  Context ctx{impl_->parts.clock, impl_->parts.clock.Steady() + std::min(grace, kTimeoutFast), {},
+  Context ctx{impl_->parts.clock,
+              impl_->parts.clock.Steady() + std::min(grace, kTimeoutFast),
+              {},
               impl_->parts.log};
   impl_->events->Flush(ctx);
 }

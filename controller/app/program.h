@@ -23,8 +23,8 @@ struct Parts {
   net::HttpClient& outgoing;  // authorities and devices
   net::ShellConnector& shells;
   net::MailClient& mail;
-  std::string identity;       // of this replica
-  std::string policy_json;    // as shipped, for the approval guard
+  std::string identity;     // of this replica
+  std::string policy_json;  // as shipped, for the approval guard
   std::string binding_json;
   std::function<void()> on_lease_lost;  // the process is to end
 };

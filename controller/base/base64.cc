@@ -107,8 +107,6 @@ std::string Base64UrlEncode(std::string_view bytes) { return Encode(bytes, kUrl,
 Result<SecretBytes> Base64Decode(std::string_view text) {
   return Decode(text, kFromStandard, true);
 }
-Result<SecretBytes> Base64UrlDecode(std::string_view text) {
-  return Decode(text, kFromUrl, false);
-}
+Result<SecretBytes> Base64UrlDecode(std::string_view text) { return Decode(text, kFromUrl, false); }
 
 }  // namespace certflow

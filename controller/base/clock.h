@@ -10,7 +10,7 @@
 
 namespace certflow {
 
-using WallTime = std::chrono::system_clock::time_point;   // certificates, windows, approvals
+using WallTime = std::chrono::system_clock::time_point;    // certificates, windows, approvals
 using SteadyTime = std::chrono::steady_clock::time_point;  // deadlines and intervals
 
 // The only source of time and the only way to wait.

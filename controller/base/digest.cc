@@ -30,9 +30,9 @@ std::string HexEncode(std::string_view bytes) {
 std::string Sha256(std::string_view bytes) {
   std::string digest(32, '\0');
   unsigned int size = 0;
-  const int done = EVP_Digest(bytes.data(), bytes.size(),
-                              reinterpret_cast<unsigned char*>(digest.data()), &size, EVP_sha256(),
-                              nullptr);
+  const int done =
+      EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &size,
+                 EVP_sha256(), nullptr);
   // SHA-256 is in every provider; only memory can be missing.
   if (done != 1) throw std::bad_alloc();
   return digest;

@@ -46,21 +46,36 @@ void CutAtCharacter(std::string& text, std::size_t max_bytes) {
 
 std::string_view ErrorCodeName(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kInvalid: return "Invalid";
-    case ErrorCode::kNotFound: return "NotFound";
-    case ErrorCode::kAlreadyExists: return "AlreadyExists";
-    case ErrorCode::kConflict: return "Conflict";
-    case ErrorCode::kExpired: return "Expired";
-    case ErrorCode::kForbidden: return "Forbidden";
-    case ErrorCode::kUnauthorized: return "Unauthorized";
-    case ErrorCode::kRateLimited: return "RateLimited";
-    case ErrorCode::kUnavailable: return "Unavailable";
-    case ErrorCode::kTimeout: return "Timeout";
-    case ErrorCode::kUnknownOutcome: return "UnknownOutcome";
-    case ErrorCode::kRefused: return "Refused";
-    case ErrorCode::kCancelled: return "Cancelled";
-    case ErrorCode::kUntrusted: return "Untrusted";
-    case ErrorCode::kInternal: return "Internal";
+    case ErrorCode::kInvalid:
+      return "Invalid";
+    case ErrorCode::kNotFound:
+      return "NotFound";
+    case ErrorCode::kAlreadyExists:
+      return "AlreadyExists";
+    case ErrorCode::kConflict:
+      return "Conflict";
+    case ErrorCode::kExpired:
+      return "Expired";
+    case ErrorCode::kForbidden:
+      return "Forbidden";
+    case ErrorCode::kUnauthorized:
+      return "Unauthorized";
+    case ErrorCode::kRateLimited:
+      return "RateLimited";
+    case ErrorCode::kUnavailable:
+      return "Unavailable";
+    case ErrorCode::kTimeout:
+      return "Timeout";
+    case ErrorCode::kUnknownOutcome:
+      return "UnknownOutcome";
+    case ErrorCode::kRefused:
+      return "Refused";
+    case ErrorCode::kCancelled:
+      return "Cancelled";
+    case ErrorCode::kUntrusted:
+      return "Untrusted";
+    case ErrorCode::kInternal:
+      return "Internal";
   }
   return "Internal";
 }

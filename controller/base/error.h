@@ -11,21 +11,21 @@ using Duration = std::chrono::milliseconds;
 
 // What went wrong, in the few classes that callers tell apart.
 enum class ErrorCode {
-  kInvalid,          // the request itself is wrong; repeating it changes nothing
-  kNotFound,         // what was asked for does not exist
-  kAlreadyExists,    // a create found the name taken
-  kConflict,         // a conditional write lost: read again
-  kExpired,          // a resourceVersion or continue token is too old: list again (HTTP 410)
-  kForbidden,        // authenticated, not allowed
-  kUnauthorized,     // credential missing, wrong or expired
-  kRateLimited,      // the other side asks to wait (HTTP 429)
-  kUnavailable,      // could not be reached, or says that it cannot serve now
-  kTimeout,          // the deadline passed before the request left, or on a read
-  kUnknownOutcome,   // a write left and no answer came: observe before acting again
-  kRefused,          // the other side understood and says no, for good
-  kCancelled,        // the context was stopped
-  kUntrusted,        // a certificate or host key is not the expected one
-  kInternal,         // our own mistake
+  kInvalid,         // the request itself is wrong; repeating it changes nothing
+  kNotFound,        // what was asked for does not exist
+  kAlreadyExists,   // a create found the name taken
+  kConflict,        // a conditional write lost: read again
+  kExpired,         // a resourceVersion or continue token is too old: list again (HTTP 410)
+  kForbidden,       // authenticated, not allowed
+  kUnauthorized,    // credential missing, wrong or expired
+  kRateLimited,     // the other side asks to wait (HTTP 429)
+  kUnavailable,     // could not be reached, or says that it cannot serve now
+  kTimeout,         // the deadline passed before the request left, or on a read
+  kUnknownOutcome,  // a write left and no answer came: observe before acting again
+  kRefused,         // the other side understood and says no, for good
+  kCancelled,       // the context was stopped
+  kUntrusted,       // a certificate or host key is not the expected one
+  kInternal,        // our own mistake
 };
 
 enum class Retry { kBackoff, kAfter, kNever };

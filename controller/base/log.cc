@@ -14,10 +14,14 @@ namespace {
 
 std::string_view LevelName(LogLevel level) {
   switch (level) {
-    case LogLevel::kDebug: return "debug";
-    case LogLevel::kInfo: return "info";
-    case LogLevel::kWarning: return "warning";
-    case LogLevel::kError: return "error";
+    case LogLevel::kDebug:
+      return "debug";
+    case LogLevel::kInfo:
+      return "info";
+    case LogLevel::kWarning:
+      return "warning";
+    case LogLevel::kError:
+      return "error";
   }
   return "error";
 }
@@ -52,9 +56,7 @@ void AppendJsonString(std::string& line, std::string_view text) {
   line += '"';
 }
 
-bool IsReserved(std::string_view key) {
-  return key == "time" || key == "level" || key == "msg";
-}
+bool IsReserved(std::string_view key) { return key == "time" || key == "level" || key == "msg"; }
 
 void AppendField(std::string& line, const LogField& field) {
   line += ',';

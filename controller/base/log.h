@@ -32,8 +32,7 @@ class LogSink {
  public:
   virtual ~LogSink() = default;
   virtual bool Enabled(LogLevel level) const = 0;
-  virtual void Write(LogLevel level, std::string_view message,
-                     const std::vector<LogField>& context,
+  virtual void Write(LogLevel level, std::string_view message, const std::vector<LogField>& context,
                      std::initializer_list<LogField> fields) = 0;
 };
 

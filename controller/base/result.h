@@ -8,8 +8,8 @@
 
 namespace certflow {
 
-// A value or an Error. Discarding one is a compile error; asking for the one that is not there throws
-// (our own mistake, stopped by the worker loop).
+// A value or an Error. Discarding one is a compile error; asking for the one that is not there
+// throws (our own mistake, stopped by the worker loop).
 template <typename T>
 class [[nodiscard]] Result {
  public:
@@ -53,17 +53,18 @@ class [[nodiscard]] Result<void> {
 // Returns early from a function whose result can hold an Error.
 #define CF_CONCAT_INNER(a, b) a##b
 #define CF_CONCAT(a, b) CF_CONCAT_INNER(a, b)
-#define CF_RETURN_IF_ERROR(expr)                                   \
-  do {                                                             \
-    if (auto cf_result = (expr); !cf_result.ok()) [[unlikely]] {   \
-      return std::move(cf_result).error();                         \
-    }                                                              \
+#define CF_RETURN_IF_ERROR(expr)                                 \
+  do {                                                           \
+    if (auto cf_result = (expr); !cf_result.ok()) [[unlikely]] { \
+      return std::move(cf_result).error();                       \
+    }                                                            \
   } while (false)
 #define CF_ASSIGN_OR_RETURN(declaration, expr) \
   CF_ASSIGN_OR_RETURN_INNER(CF_CONCAT(cf_result_, __LINE__), declaration, expr)
-#define CF_ASSIGN_OR_RETURN_INNER(name, declaration, expr)          \
-  auto name = (expr);                                               \
-  if (!name.ok()) [[unlikely]] return std::move(name).error();      \
+#define CF_ASSIGN_OR_RETURN_INNER(name, declaration, expr) \
+  auto name = (expr);                                      \
+  if (!name.ok()) [[unlikely]]                             \
+    return std::move(name).error();                        \
   declaration = std::move(name).value()
 
 }  // namespace certflow

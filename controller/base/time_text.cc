@@ -166,9 +166,9 @@ std::string FormatMicroTime(WallTime time) {
 
 Result<WallTime> ParseTime(std::string_view text) {
   if (const auto time = ScanTime(text)) return *time;
-  return MakeError(ErrorCode::kInvalid, "InvalidTime",
-                   "\"" + Sanitize(text, 64) +
-                       "\" is not a time like 2026-11-21T02:46:00Z (RFC 3339)");
+  return MakeError(
+      ErrorCode::kInvalid, "InvalidTime",
+      "\"" + Sanitize(text, 64) + "\" is not a time like 2026-11-21T02:46:00Z (RFC 3339)");
 }
 
 Result<seconds> ParseDuration(std::string_view text) {

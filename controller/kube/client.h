@@ -60,9 +60,8 @@ class Client {
                              const WatchOptions& options, WatchSink& sink) = 0;
 
   // Bodies are JSON text: apiVersion, kind and metadata included. `secret` bodies are wiped.
-  virtual Result<Document> Create(const Context& ctx, const Resource& resource,
-                                  std::string_view ns, const std::string& body,
-                                  bool dry_run = false) = 0;
+  virtual Result<Document> Create(const Context& ctx, const Resource& resource, std::string_view ns,
+                                  const std::string& body, bool dry_run = false) = 0;
   virtual Result<Document> CreateSecretBody(const Context& ctx, const Resource& resource,
                                             std::string_view ns, SecretBytes body) = 0;
   // PUT of the object; the body carries the resourceVersion it replaces.
@@ -77,8 +76,8 @@ class Client {
                                       const ObjectKey& key, std::string_view subresource,
                                       const std::string& patch, bool dry_run = false) = 0;
   // Server-side apply; `force` takes fields over.
-  virtual Result<Document> Apply(const Context& ctx, const Resource& resource,
-                                 const ObjectKey& key, std::string_view field_manager, bool force,
+  virtual Result<Document> Apply(const Context& ctx, const Resource& resource, const ObjectKey& key,
+                                 std::string_view field_manager, bool force,
                                  const std::string& body) = 0;
   // Success also when the object was accepted for deletion and waits for finalizers.
   virtual Result<void> Delete(const Context& ctx, const Resource& resource, const ObjectKey& key,

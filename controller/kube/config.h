@@ -22,9 +22,9 @@ struct Credential {
 class ClientConfig {
  public:
   virtual ~ClientConfig() = default;
-  virtual const std::string& server() const = 0;     // "https://host:port/prefix", no final slash
+  virtual const std::string& server() const = 0;  // "https://host:port/prefix", no final slash
   virtual const std::string& default_namespace() const = 0;
-  virtual const std::string& proxy() const = 0;      // empty: the environment's
+  virtual const std::string& proxy() const = 0;  // empty: the environment's
   virtual Result<Credential> Current(const Context& ctx) = 0;
   // The server answered 401: forget what is cached and was obtained before now.
   virtual void Refused() = 0;

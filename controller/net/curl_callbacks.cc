@@ -59,7 +59,8 @@ void Transfer::TakeHeaderLine(std::string_view line) {
   }
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos || colon == 0 || line[0] == ' ' || line[0] == '\t') return;
-  Header header{std::string(Trim(line.substr(0, colon))), std::string(Trim(line.substr(colon + 1)))};
+  Header header{std::string(Trim(line.substr(0, colon))),
+                std::string(Trim(line.substr(colon + 1)))};
   for (char& c : header.name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   response_.headers.push_back(std::move(header));
 }
@@ -105,7 +106,8 @@ int Transfer::OnSocketOpened(void*, curl_socket_t fd, curlsocktype) noexcept {
 }
 
 // Called right before the request is written, each time it is. libcurl quietly writes it again on a
-// fresh connection when a reused one dies without an answer; the server may have acted on the first.
+// fresh connection when a reused one dies without an answer; the server may have acted on the
+// first.
 int Transfer::OnPrerequest(void* self, char* peer_ip, char*, int, int) noexcept {
   auto& transfer = *static_cast<Transfer*>(self);
   // A reused connection may have been opened for a request with another policy.

@@ -68,8 +68,7 @@ void CurlEngine::SetUpLane(LaneState& lane, long max_per_host, bool http2) {
   curl_multi_setopt(lane.multi, CURLMOPT_TIMERDATA, &lane);
   curl_multi_setopt(lane.multi, CURLMOPT_MAX_HOST_CONNECTIONS, max_per_host);
   curl_multi_setopt(lane.multi, CURLMOPT_MAXCONNECTS, kMaxIdleConnections);
-  curl_multi_setopt(lane.multi, CURLMOPT_PIPELINING,
-                    http2 ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
+  curl_multi_setopt(lane.multi, CURLMOPT_PIPELINING, http2 ? CURLPIPE_MULTIPLEX : CURLPIPE_NOTHING);
 }
 
 void CurlEngine::Close() {
@@ -288,8 +287,8 @@ int CurlEngine::OnSocket(CURL*, curl_socket_t fd, int what, void* lane_data, voi
 
 int CurlEngine::OnTimer(CURLM*, long milliseconds, void* lane_data) {
   auto& lane = *static_cast<LaneState*>(lane_data);
-  lane.timer = milliseconds < 0 ? SteadyTime::max()
-                                : Now() + std::chrono::milliseconds(milliseconds);
+  lane.timer =
+      milliseconds < 0 ? SteadyTime::max() : Now() + std::chrono::milliseconds(milliseconds);
   return 0;
 }
 

@@ -44,9 +44,9 @@ Meaning MeaningOf(CURLcode code) {
 
 Error Transfer::Failure(ErrorCode code, std::string_view reason, std::string_view message) const {
   // Scheme, host and port only: a path can be a secret (web hooks).
-  return MakeError(code, reason,
-                   request_.method + " " + AuthorityOf(request_.url).origin + ": " +
-                       std::string(message));
+  return MakeError(
+      code, reason,
+      request_.method + " " + AuthorityOf(request_.url).origin + ": " + std::string(message));
 }
 
 std::string Transfer::CurlMessage(CURLcode code) const {

@@ -5,8 +5,8 @@
 namespace certflow::net {
 namespace {
 
-// Nothing is copied: the key stays in the one SecretBytes that its owner wipes. curl's type is older
-// than const; it does not write there.
+// Nothing is copied: the key stays in the one SecretBytes that its owner wipes. curl's type is
+// older than const; it does not write there.
 curl_blob BlobOf(std::string_view bytes) {
   char* data = const_cast<char*>(bytes.data());  // NOLINT(cppcoreguidelines-pro-type-const-cast)
   return curl_blob{data, bytes.size(), CURL_BLOB_NOCOPY};
@@ -44,7 +44,8 @@ std::shared_ptr<const PreparedTls> TlsCache::Prepare(
   auto prepared = std::make_shared<PreparedTls>();
   prepared->options = options;
   if (!options->ca_pem.empty()) prepared->ca_pem = mark + options->ca_pem;
-  if (!options->client_cert_pem.empty()) prepared->client_cert_pem = mark + options->client_cert_pem;
+  if (!options->client_cert_pem.empty())
+    prepared->client_cert_pem = mark + options->client_cert_pem;
   return prepared;
 }
 

@@ -19,9 +19,10 @@ struct PreparedTls {
   std::string client_cert_pem;
 };
 
-// Gives every TlsOptions object texts of its own. libcurl shares a connection between requests whose
-// trust and certificate are equal byte by byte; a number in a comment before the PEM makes those of
-// two objects differ, so that a connection never outlives the object that it was made with.
+// Gives every TlsOptions object texts of its own. libcurl shares a connection between requests
+// whose trust and certificate are equal byte by byte; a number in a comment before the PEM makes
+// those of two objects differ, so that a connection never outlives the object that it was made
+// with.
 class TlsCache {
  public:
   std::shared_ptr<const PreparedTls> Prepare(const std::shared_ptr<const TlsOptions>& options)

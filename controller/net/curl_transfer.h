@@ -75,8 +75,8 @@ class Transfer {
   bool sink_ended_ = false;
   bool address_refused_ = false;
   bool resend_refused_ = false;
-  bool started_ = false;   // the request was about to be written, on the connection now in use
-  long sent_before_ = 0;   // what libcurl had written when that happened (a proxy's CONNECT)
+  bool started_ = false;  // the request was about to be written, on the connection now in use
+  long sent_before_ = 0;  // what libcurl had written when that happened (a proxy's CONNECT)
 };
 
 }  // namespace certflow::net

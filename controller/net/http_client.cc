@@ -64,8 +64,7 @@ class CurlHttpClient final : public HttpClient {
       Transfer transfer(request, sink, easy.get());
       result = transfer.Prepare(options_, tls_);
       if (result.ok()) {
-        const auto lane =
-            sink == nullptr ? CurlEngine::Lane::kShort : CurlEngine::Lane::kStream;
+        const auto lane = sink == nullptr ? CurlEngine::Lane::kShort : CurlEngine::Lane::kStream;
         result = transfer.Conclude(engine_.Run(easy.get(), lane, MachineDeadline(ctx), ctx.stop));
       }
       if (result.ok() && response != nullptr) *response = transfer.TakeResponse();

@@ -16,10 +16,10 @@ namespace certflow::net {
 // Trust and identity towards one server. Two requests share a connection only when they share the
 // same TlsOptions object, so rotating a credential is making a new one.
 struct TlsOptions {
-  std::string ca_pem;             // empty: the system's roots
-  std::string client_cert_pem;    // with client_key: mutual TLS
+  std::string ca_pem;           // empty: the system's roots
+  std::string client_cert_pem;  // with client_key: mutual TLS
   SecretBytes client_key_pem;
-  std::string server_name;        // SNI and verification name, when not the URL's host
+  std::string server_name;            // SNI and verification name, when not the URL's host
   bool insecure_skip_verify = false;  // turning it on is logged by whoever decides so
 };
 
@@ -44,7 +44,7 @@ struct HttpRequest {
   SecretBytes secret_body;  // used instead of `body` when not empty
   std::string body;
   std::shared_ptr<const TlsOptions> tls;
-  std::string proxy;                    // empty: none; "env": the environment's
+  std::string proxy;  // empty: none; "env": the environment's
   AddressPolicy addresses = AddressPolicy::kPlatform;
   std::size_t max_response_bytes = 4u << 20;  // more is kRefused, "ResponseTooLarge"
 };
@@ -83,8 +83,7 @@ class HttpClient {
   // Like Do, with the body handed to `sink` as it arrives and no size limit; ends without error at
   // a clean end of the body or when the sink says so. A body that breaks off is kUnavailable. Uses
   // a connection of its own, with TCP keepalive (30 s idle, 10 s apart, 3 tries).
-  virtual Result<void> Stream(const Context& ctx, const HttpRequest& request,
-                              StreamSink& sink) = 0;
+  virtual Result<void> Stream(const Context& ctx, const HttpRequest& request, StreamSink& sink) = 0;
 };
 
 struct HttpEngineOptions {

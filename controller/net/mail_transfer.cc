@@ -78,8 +78,8 @@ void MailTransfer::Prepare(long milliseconds) {
 void MailTransfer::SetServer() {
   const bool implicit = server_.security == MailTls::kImplicit;
   const std::string port = std::to_string(server_.port);
-  const std::string url = std::string(implicit ? "smtps" : "smtp") + "://" + Bracketed(UrlHost()) +
-                          ":" + port;
+  const std::string url =
+      std::string(implicit ? "smtps" : "smtp") + "://" + Bracketed(UrlHost()) + ":" + port;
   curl_easy_setopt(easy_, CURLOPT_URL, url.c_str());
   if (UrlHost() != server_.host) {
     connect_to_ = Append(nullptr, "::" + Bracketed(server_.host) + ":" + port);
@@ -140,9 +140,9 @@ void MailTransfer::StopReading() {
 
 Error MailTransfer::Failure(ErrorCode code, std::string_view reason,
                             std::string_view message) const {
-  return MakeError(code, reason,
-                   "mail by " + FormatHostPort({server_.host, server_.port}) + ": " +
-                       std::string(message));
+  return MakeError(
+      code, reason,
+      "mail by " + FormatHostPort({server_.host, server_.port}) + ": " + std::string(message));
 }
 
 Error MailTransfer::ConcludeTakenOff(const Error& why) const {

@@ -27,8 +27,8 @@ class MailTransfer {
   Result<void> Conclude(CURLcode code) const;
   // Taken off by `why` (kTimeout or kCancelled) before it ended.
   Error ConcludeTakenOff(const Error& why) const;
-  // Ends every wait of libcurl for an answer, which it takes for the end of the connection: it waits
-  // inside its own calls for the answers to the message and to QUIT. From any thread.
+  // Ends every wait of libcurl for an answer, which it takes for the end of the connection: it
+  // waits inside its own calls for the answers to the message and to QUIT. From any thread.
   void StopReading() CF_EXCLUDES(mutex_);
 
  private:
@@ -50,7 +50,8 @@ class MailTransfer {
   curl_slist* connect_to_ = nullptr;
   std::array<char, CURL_ERROR_SIZE> error_{};
   Mutex mutex_;
-  std::vector<int> sockets_ CF_GUARDED_BY(mutex_);  // open now, more than one while libcurl tries several addresses
+  std::vector<int> sockets_
+      CF_GUARDED_BY(mutex_);   // open now, more than one while libcurl tries several addresses
   bool message_left_ = false;  // to its last byte: the server may have taken it
   bool address_refused_ = false;
 };

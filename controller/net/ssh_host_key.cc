@@ -49,8 +49,7 @@ std::string FingerprintOf(ssh_key key) {
   unsigned char* hash = nullptr;
   std::size_t size = 0;
   if (ssh_get_publickey_hash(key, SSH_PUBLICKEY_HASH_SHA256, &hash, &size) != SSH_OK) return {};
-  std::string text =
-      Base64Encode(std::string_view(reinterpret_cast<const char*>(hash), size));
+  std::string text = Base64Encode(std::string_view(reinterpret_cast<const char*>(hash), size));
   ssh_clean_pubkey_hash(&hash);
   while (!text.empty() && text.back() == '=') text.pop_back();
   return std::string(kFingerprint) + text;

@@ -53,7 +53,8 @@ Result<void> SshSession::Configure(const SshIdentity& identity) {
   if (set && !algorithms.empty()) {
     set = ssh_options_set(session_, SSH_OPTIONS_HOSTKEYS, algorithms.c_str()) == SSH_OK;
   }
-  if (!set) return Failure(ErrorCode::kInvalid, "InvalidSshSettings", "libssh refuses the settings");
+  if (!set)
+    return Failure(ErrorCode::kInvalid, "InvalidSshSettings", "libssh refuses the settings");
   ssh_set_blocking(session_, 0);
   return {};
 }
@@ -127,9 +128,9 @@ namespace {
 // The numbers that POSIX shells add to 128 for a command that a signal ended.
 int SignalNumber(std::string_view name) {
   constexpr std::pair<std::string_view, int> kNumbers[] = {
-      {"HUP", 1},  {"INT", 2},   {"QUIT", 3},  {"ILL", 4},   {"ABRT", 6}, {"FPE", 8},
-      {"KILL", 9}, {"USR1", 10}, {"SEGV", 11}, {"USR2", 12}, {"PIPE", 13}, {"ALRM", 14},
-      {"TERM", 15}};
+      {"HUP", 1},   {"INT", 2},   {"QUIT", 3},  {"ILL", 4},   {"ABRT", 6},
+      {"FPE", 8},   {"KILL", 9},  {"USR1", 10}, {"SEGV", 11}, {"USR2", 12},
+      {"PIPE", 13}, {"ALRM", 14}, {"TERM", 15}};
   for (const auto& [known, number] : kNumbers) {
     if (known == name) return number;
   }

@@ -89,8 +89,7 @@ Result<bool> ApprovalDesk::TakeIn(const Context& ctx, const api::Workflow* workf
     if (IsAhead(written, run, open_gate)) continue;
     const kube::Resource& resource =
         written.on_workflow ? api::WorkflowResource() : api::RunResource();
-    const kube::ObjectKey key{run.meta.ns,
-                              written.on_workflow ? run.workflow_name : run.meta.name};
+    const kube::ObjectKey key{run.meta.ns, written.on_workflow ? run.workflow_name : run.meta.name};
     auto at = WrittenAt(ctx, resource, key, written.annotation, written.value);
     if (!at.ok() && at.error().code != ErrorCode::kRefused) return at.error();
     auto since = guard_.ProvedSince(ctx);
@@ -105,9 +104,9 @@ Result<bool> ApprovalDesk::TakeIn(const Context& ctx, const api::Workflow* workf
                              "it was written before the admission policy was in force (" +
                                  FormatTime(*since) + "); write it again"};
     } else {
-      verdict = workflow::JudgeDecision({run, plan, open_gate, std::nullopt, written.on_workflow},
-                                        written.kind == api::DecisionKind::kApprove,
-                                        written.value, time);
+      verdict =
+          workflow::JudgeDecision({run, plan, open_gate, std::nullopt, written.on_workflow},
+                                  written.kind == api::DecisionKind::kApprove, written.value, time);
     }
     if (auto* decision = std::get_if<api::Decision>(&verdict)) {
       decision->source = source;

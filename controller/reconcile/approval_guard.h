@@ -9,17 +9,17 @@
 
 namespace certflow::reconcile {
 
-// An annotation proves who wrote it only while the shipped ValidatingAdmissionPolicy and its binding
-// are in force and unchanged. The guard compares both with what was shipped, and asks the API server
-// to refuse a forged decision (a dry run that must be denied).
+// An annotation proves who wrote it only while the shipped ValidatingAdmissionPolicy and its
+// binding are in force and unchanged. The guard compares both with what was shipped, and asks the
+// API server to refuse a forged decision (a dry run that must be denied).
 class ApprovalGuard {
  public:
   // JSON of the shipped objects; their `spec` is what counts.
   ApprovalGuard(kube::Client& client, std::string policy_json, std::string binding_json);
 
   // Since when decisions are proved (the last change of either object and kSettle). Errors:
-  // kRefused "PolicyMissing", "PolicyEdited" or "PolicyNotEnforced" with the remedy: nothing counts;
-  // others: could not be found out, ask again. Answers are kept for kFresh.
+  // kRefused "PolicyMissing", "PolicyEdited" or "PolicyNotEnforced" with the remedy: nothing
+  // counts; others: could not be found out, ask again. Answers are kept for kFresh.
   Result<WallTime> ProvedSince(const Context& ctx);
 
   static constexpr Duration kFresh{30'000};

@@ -137,7 +137,8 @@ Result<runtime::Outcome> Executor::Finish(const Context& ctx, Work& work,
     parts_.metrics.Observe("certflow_run_duration_seconds", "From a run's start to its end.", {},
                            std::chrono::duration<double>(now - *status.started_at).count());
   }
-  ctx.log.Info("run ended", {{"state", api::RunStateName(end.state)}, {"reason", end.reason},
+  ctx.log.Info("run ended", {{"state", api::RunStateName(end.state)},
+                             {"reason", end.reason},
                              {"message", status.message}});
   if (!good) parts_.events.Record({Regarding(run), true, end.reason, "Run", status.message});
   return runtime::Outcome{};
@@ -150,8 +151,8 @@ void Executor::Abandon(const Context& ctx, Work& work) {
     steps::Findings findings;
     steps::StepScope scope{work.run, work.plan, entry, parts_.directory, findings, work.scratch};
     if (auto done = step->Abandon(ctx, scope); !done.ok()) {
-      ctx.log.Warning("something is left outside", {{"step", entry.step},
-                                                    {"error", done.error().message}});
+      ctx.log.Warning("something is left outside",
+                      {{"step", entry.step}, {"error", done.error().message}});
     }
   }
 }
@@ -182,8 +183,10 @@ Executor::Ended Executor::Fail(const Context& ctx, Work& work, std::size_t index
   parts_.metrics.Add("certflow_step_errors_total", "Attempts that failed, by step.",
                      {{"step", entry.step}});
   if (entry.state == EntryState::kFailed) {
-    ctx.log.Error("step failed", {{"step", entry.step}, {"target", entry.target},
-                                  {"reason", entry.reason}, {"error", entry.message}});
+    ctx.log.Error("step failed", {{"step", entry.step},
+                                  {"target", entry.target},
+                                  {"reason", entry.reason},
+                                  {"error", entry.message}});
     if (!IsRollback(entry.step)) {
       workflow::Tell(work.plan, work.run, FailureEvent(entry.step), entry.id);
     }
@@ -192,7 +195,8 @@ Executor::Ended Executor::Fail(const Context& ctx, Work& work, std::size_t index
                           entry.step + " failed: " + entry.message});
     return std::nullopt;
   }
-  ctx.log.Warning("step will be tried again", {{"step", entry.step}, {"target", entry.target},
+  ctx.log.Warning("step will be tried again", {{"step", entry.step},
+                                               {"target", entry.target},
                                                {"attempts", entry.attempts},
                                                {"reason", entry.reason},
                                                {"error", entry.message}});
@@ -213,12 +217,11 @@ Executor::Ended Executor::Act(const Context& ctx, Work& work, std::size_t index,
     if (auto written = Persist(ctx, work); !written.ok()) return written.error();
   }
   if (!parts_.may_act()) {
-    return Result<runtime::Outcome>(
-        MakeError(ErrorCode::kCancelled, "LeaseOverdue", "the lease is not fresh: nothing is done"));
+    return Result<runtime::Outcome>(MakeError(ErrorCode::kCancelled, "LeaseOverdue",
+                                              "the lease is not fresh: nothing is done"));
   }
   steps::Findings findings;
-  steps::StepScope scope{work.run, work.plan, entry, parts_.directory, findings,
-                         work.scratch};
+  steps::StepScope scope{work.run, work.plan, entry, parts_.directory, findings, work.scratch};
   steps::Step* step = parts_.steps.Find(entry.step);
   runtime::GateKeeper::Denied denied;
   seams::Party party = step->Party(scope);
@@ -297,8 +300,8 @@ Executor::Ended Executor::TakeStep(const Context& ctx, Work& work, std::size_t i
   auto taken = parts_.desk.TakeIn(ctx, work.standing.workflow, work.plan, gate, work.run);
   if (!taken.ok()) return Result<runtime::Outcome>(taken.error());
   steps::Findings findings;
-  steps::StepScope scope{work.run, work.plan, status.ledger[index], parts_.directory, findings,
-                         work.scratch};
+  steps::StepScope scope{work.run,         work.plan, status.ledger[index],
+                         parts_.directory, findings,  work.scratch};
   steps::Step* step = parts_.steps.Find(status.ledger[index].step);
   if (step == nullptr) {
     return Fail(ctx, work, index,
@@ -332,9 +335,8 @@ Executor::Ended Executor::Stand(const Context& ctx, Work& work) {
                         : "the workflow's spec changed before anything live was changed"});
   }
   if (gone && touched) {
-    bool failed = std::any_of(status.ledger.begin(), status.ledger.end(), [](const auto& entry) {
-      return entry.state == EntryState::kFailed;
-    });
+    bool failed = std::any_of(status.ledger.begin(), status.ledger.end(),
+                              [](const auto& entry) { return entry.state == EntryState::kFailed; });
     for (api::LedgerEntry& entry : status.ledger) {
       bool open = entry.state == EntryState::kPending || entry.state == EntryState::kIntended;
       if (failed || !open || IsRollback(entry.step) || entry.step == workflow::kStepComplete) {

@@ -46,10 +46,12 @@ void OutboxSender::BookFailure(const Context& ctx, const api::Run& run, api::Out
   entry.state = api::OutboxState::kFailed;
   entry.next_attempt.reset();
   ctx.log.Error("notification failed", {{"event", entry.event}, {"error", entry.message}});
-  events_.Record({{std::string(api::kApiVersion), "WorkflowRun", run.meta.ns, run.meta.name,
-                   run.meta.uid},
-                  true, "NotificationFailed", "Notify",
-                  entry.event + " to " + entry.channel.name + ": " + entry.message});
+  events_.Record(
+      {{std::string(api::kApiVersion), "WorkflowRun", run.meta.ns, run.meta.name, run.meta.uid},
+       true,
+       "NotificationFailed",
+       "Notify",
+       entry.event + " to " + entry.channel.name + ": " + entry.message});
 }
 
 std::optional<Duration> OutboxSender::SendOne(const Context& ctx, const api::Run& run,

@@ -15,16 +15,21 @@
 namespace certflow::reconcile {
 
 // Sends what runs have put into their outbox, on a queue and workers of its own: a mail server that
-// hangs delays no run, and a notification that cannot be sent is tried kOutboxAttempts times and then
-// shown as failed. Each is sent at least once: a crash between sending and recording repeats it with
-// the same id.
+// hangs delays no run, and a notification that cannot be sent is tried kOutboxAttempts times and
+// then shown as failed. Each is sent at least once: a crash between sending and recording repeats
+// it with the same id.
 class OutboxSender {
  public:
   OutboxSender(World& world, StatusWriter& writer, const StoreDirectory& directory,
-               seams::Connector& connector, runtime::GateKeeper& gates,
-               kube::EventRecorder& events, Metrics& metrics)
-      : world_(world), writer_(writer), directory_(directory), connector_(connector),
-        gates_(gates), events_(events), metrics_(metrics) {}
+               seams::Connector& connector, runtime::GateKeeper& gates, kube::EventRecorder& events,
+               Metrics& metrics)
+      : world_(world),
+        writer_(writer),
+        directory_(directory),
+        connector_(connector),
+        gates_(gates),
+        events_(events),
+        metrics_(metrics) {}
   Result<runtime::Outcome> Reconcile(const Context& ctx, std::string_view key);
 
  private:

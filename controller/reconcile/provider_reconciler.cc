@@ -30,8 +30,7 @@ void Apply(const Result<seams::Readiness>& found, WallTime now, api::ProviderObj
   }
   const Error& error = found.error();
   std::string message = Sanitize(error.message);
-  api::SetCondition(status.conditions, api::kReady, kFalse, error.reason, message, generation,
-                    now);
+  api::SetCondition(status.conditions, api::kReady, kFalse, error.reason, message, generation, now);
   if (error.retry == Retry::kNever) {
     api::SetCondition(status.conditions, api::kStalled, kTrue, error.reason, message, generation,
                       now);
@@ -68,13 +67,16 @@ Result<runtime::Outcome> ProviderReconciler::Reconcile(const Context& ctx, std::
     if (!found.ok()) {
       events_.Record({{std::string(api::kApiVersion), resource_.kind, object.meta.ns,
                        object.meta.name, object.meta.uid},
-                      true, found.error().reason, "Check", Sanitize(found.error().message)});
+                      true,
+                      found.error().reason,
+                      "Check",
+                      Sanitize(found.error().message)});
     }
   }
   if (found.ok()) return runtime::Outcome{};
   bool settled = found.error().retry == Retry::kNever;
-  Duration wait = found.error().retry_after.value_or(settled ? kLookAgainSettled
-                                                             : kLookAgainNotReady);
+  Duration wait =
+      found.error().retry_after.value_or(settled ? kLookAgainSettled : kLookAgainNotReady);
   // A Secret that is missing is usually being made right now.
   if (found.error().code == ErrorCode::kNotFound) wait = std::min(wait, Duration{5'000});
   return runtime::Outcome{wait};

@@ -3,9 +3,8 @@
 namespace certflow::reconcile {
 
 Result<void> StatusWriter::Write(const Context& ctx, api::Run& run) {
-  CF_ASSIGN_OR_RETURN(auto written,
-                      client_.ReplaceStatus(ctx, api::RunResource(), run.meta.key(),
-                                            api::EncodeRunStatus(run)));
+  CF_ASSIGN_OR_RETURN(auto written, client_.ReplaceStatus(ctx, api::RunResource(), run.meta.key(),
+                                                          api::EncodeRunStatus(run)));
   run.meta.resource_version = written.resource_version();
   auto stored = std::make_shared<api::Run>(run);
   api::Compact(*stored);

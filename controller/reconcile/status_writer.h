@@ -6,9 +6,9 @@
 
 namespace certflow::reconcile {
 
-// Writes status conditionally on the resourceVersion that was read, and tells the stores the result,
-// so that the next reconcile is not older than this one's write. kConflict: somebody was faster,
-// read again.
+// Writes status conditionally on the resourceVersion that was read, and tells the stores the
+// result, so that the next reconcile is not older than this one's write. kConflict: somebody was
+// faster, read again.
 class StatusWriter {
  public:
   StatusWriter(kube::Client& client, World& world) : client_(client), world_(world) {}

@@ -61,9 +61,9 @@ void FoldRuns(const Runs& runs, api::WorkflowStatus& status) {
     const api::Run& run = **it;
     if (run.number <= status.runs || !api::IsTerminal(run.status.state)) continue;
     status.runs = run.number;
-    status.last_run = api::LastRunStatus{run.meta.name,
-                                         std::string(api::RunStateName(run.status.state)),
-                                         run.status.message, run.status.ended_at};
+    status.last_run =
+        api::LastRunStatus{run.meta.name, std::string(api::RunStateName(run.status.state)),
+                           run.status.message, run.status.ended_at};
     if (run.trigger.reason == api::TriggerReason::kRequested) {
       status.handled_renewal = run.trigger.payload;
     }
@@ -74,8 +74,8 @@ void FoldRuns(const Runs& runs, api::WorkflowStatus& status) {
         status.issuances.erase(status.issuances.begin());
       }
     }
-    bool live = run.status.state == api::RunState::kSucceeded ||
-                run.status.state == api::RunState::kHeld;
+    bool live =
+        run.status.state == api::RunState::kSucceeded || run.status.state == api::RunState::kHeld;
     if (live && made) {
       status.certificate = made;
       // Of the plan that was carried out: the spec may have moved on since.
@@ -101,13 +101,12 @@ void SetConditions(const api::Workflow& workflow, const api::Run* active, const 
     api::SetCondition(status.conditions, api::kReady, kTrue, "Issued",
                       "valid until " + FormatTime(certificate->not_after), generation, now);
   } else {
-    api::SetCondition(status.conditions, api::kReady, kFalse,
-                      certificate ? "Expired" : "NotIssued",
-                      verdict.stalled       ? verdict.message
-                      : certificate         ? "the certificate expired at " +
-                                                  FormatTime(certificate->not_after)
-                      : active              ? "the first certificate is on its way"
-                                            : "there is no certificate",
+    api::SetCondition(status.conditions, api::kReady, kFalse, certificate ? "Expired" : "NotIssued",
+                      verdict.stalled ? verdict.message
+                      : certificate
+                          ? "the certificate expired at " + FormatTime(certificate->not_after)
+                      : active ? "the first certificate is on its way"
+                               : "there is no certificate",
                       generation, now);
   }
   if (active != nullptr) {
@@ -148,10 +147,14 @@ Result<workflow::TriggerVerdict> WorkflowReconciler::DecideNow(const Context& ct
                                                                const api::Workflow& workflow,
                                                                const api::WorkflowSpec& spec,
                                                                const Runs& runs) {
-  workflow::TriggerInput input{spec, workflow.status, api::WantedDigest(workflow.spec_json),
+  workflow::TriggerInput input{spec,
+                               workflow.status,
+                               api::WantedDigest(workflow.spec_json),
                                Get(workflow.meta, api::kRenewAnnotation),
-                               Get(workflow.meta, api::kChangedByAnnotation), false,
-                               FailuresOf(runs), ctx.clock.Now()};
+                               Get(workflow.meta, api::kChangedByAnnotation),
+                               false,
+                               FailuresOf(runs),
+                               ctx.clock.Now()};
   // Names in annotations count only while the API server proves them.
   bool named = !input.renew_annotation.empty() || !input.changed_by.empty();
   bool gated = spec.renewal_gate || spec.deployment_gate;
@@ -164,10 +167,10 @@ Result<workflow::TriggerVerdict> WorkflowReconciler::DecideNow(const Context& ct
   bool asked = start != nullptr && start->trigger.reason == api::TriggerReason::kRequested;
   if (proved.ok() || !asked || spec.requester_may_approve) return verdict;
   // Who asks must be known, because they may not approve.
-  return workflow::TriggerVerdict(workflow::Halted{
-      proved.error().reason,
-      "the request by certflow.dev/renew is not taken: " + proved.error().message,
-      input.now + std::chrono::minutes(1)});
+  return workflow::TriggerVerdict(
+      workflow::Halted{proved.error().reason,
+                       "the request by certflow.dev/renew is not taken: " + proved.error().message,
+                       input.now + std::chrono::minutes(1)});
 }
 
 Result<void> WorkflowReconciler::StartRun(const Context& ctx, const api::Workflow& workflow,
@@ -182,8 +185,8 @@ Result<void> WorkflowReconciler::StartRun(const Context& ctx, const api::Workflo
   std::optional<Error> why_not;
   for (const api::Reference& reference : spec.authorities) {
     auto authority = directory_.Authority(reference, workflow.meta.ns);
-    auto ready = authority.ok() ? directory_.AuthorityReady(reference)
-                                : Result<void>(authority.error());
+    auto ready =
+        authority.ok() ? directory_.AuthorityReady(reference) : Result<void>(authority.error());
     if (!ready.ok()) {
       if (!why_not) why_not = ready.error();
       continue;
@@ -202,9 +205,9 @@ Result<void> WorkflowReconciler::StartRun(const Context& ctx, const api::Workflo
     run.plan_digest = api::DigestOf(run.plan_json);
     run.finalizer = LeavesSomethingOutside(spec, authority->type);
     auto created = client_.Create(ctx, api::RunResource(), run.ns, api::EncodeNewRun(run));
-    if (!created.ok() && created.error().code != ErrorCode::kAlreadyExists) {
-      return created.error();
-    }
+    // It was made before, and only this cache does not show it yet.
+    if (!created.ok() && created.error().code == ErrorCode::kAlreadyExists) return {};
+    if (!created.ok()) return created.error();
     ctx.log.Info("run started", {{"run", workflow::DisplayRunName(run.name)},
                                  {"trigger", api::TriggerReasonName(trigger.reason)}});
     metrics_.Add("certflow_runs_started_total", "Runs that were started, by trigger.",
@@ -311,7 +314,9 @@ Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::
       events_.Record({Regarding(workflow), true, halted->reason, "Start", halted->message});
     }
   } else {
-    verdict = {spec->suspend ? "Suspended" : status.certificate ? "Idle" : "Waiting",
+    verdict = {spec->suspend        ? "Suspended"
+               : status.certificate ? "Idle"
+                                    : "Waiting",
                std::get<workflow::Idle>(decided).until, false, "", ""};
   }
   SetConditions(workflow, nullptr, verdict, now, status);

@@ -18,8 +18,13 @@ class WorkflowReconciler {
   WorkflowReconciler(World& world, kube::Client& client, StatusWriter& writer,
                      const StoreDirectory& directory, ApprovalGuard& guard,
                      kube::EventRecorder& events, Metrics& metrics)
-      : world_(world), client_(client), writer_(writer), directory_(directory), guard_(guard),
-        events_(events), metrics_(metrics) {}
+      : world_(world),
+        client_(client),
+        writer_(writer),
+        directory_(directory),
+        guard_(guard),
+        events_(events),
+        metrics_(metrics) {}
   Result<runtime::Outcome> Reconcile(const Context& ctx, std::string_view key);
   // The informer saw the object go away.
   void Deleted(const api::Workflow& workflow);

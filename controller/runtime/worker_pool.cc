@@ -225,8 +225,8 @@ struct WorkerPool::Impl {
 
 WorkerPool::WorkerPool(std::string name, PoolSize size, Duration limit, Workqueue& queue,
                        Clock& clock, Metrics& metrics, const Logger& log, ReconcileFn reconcile)
-    : impl_(std::make_unique<Impl>(std::move(name), size, limit, queue, clock, metrics,
-                                   log, std::move(reconcile))) {}
+    : impl_(std::make_unique<Impl>(std::move(name), size, limit, queue, clock, metrics, log,
+                                   std::move(reconcile))) {}
 
 WorkerPool::~WorkerPool() { Stop(impl_->clock.Steady()); }
 

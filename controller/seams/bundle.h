@@ -10,7 +10,7 @@ namespace certflow::seams {
 struct Bundle {
   std::string version;  // the run's name ("st-0b6c4befb1"): every outside name is made of it
   std::string chain_pem;
-  std::string ca_pem;   // the issuer's root, where known; for ca.crt
+  std::string ca_pem;  // the issuer's root, where known; for ca.crt
   SecretBytes key_pem;
 };
 

@@ -32,8 +32,8 @@ struct TargetRef {
   Binding binding;
 };
 
-// Whom a provider object talks to ("ssh/10.0.0.7:22"), and how many may do so at once; an empty name
-// stands for nobody that could be crowded.
+// Whom a provider object talks to ("ssh/10.0.0.7:22"), and how many may do so at once; an empty
+// name stands for nobody that could be crowded.
 struct Party {
   std::string name;
   int actions = 1;
@@ -48,9 +48,9 @@ struct Readiness {
   std::optional<WallTime> ca_not_after;
 };
 
-// Turns a spec and its credentials into a seam, for one reconcile. Thread-safe. Credentials are read
-// when asked for and live as long as the returned object. Errors name the field or the Secret and
-// the remedy; Retry::kNever means that the object has to change first.
+// Turns a spec and its credentials into a seam, for one reconcile. Thread-safe. Credentials are
+// read when asked for and live as long as the returned object. Errors name the field or the Secret
+// and the remedy; Retry::kNever means that the object has to change first.
 class Connector {
  public:
   virtual ~Connector() = default;

@@ -34,7 +34,7 @@ struct Issued {
 struct IssuePending {
   std::string waiting_for;  // for people
   Duration poll_after{2'000};
-  StepMemo memo;            // to be recorded before the next call
+  StepMemo memo;  // to be recorded before the next call
 };
 // The next Advance is needed. With `once` it does something that must not be done twice (a new
 // order): record the memo, then call.

@@ -19,7 +19,8 @@ struct SecretObject {
   std::string type = "Opaque";
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> annotations;
-  std::string owner_api_version, owner_kind, owner_name, owner_uid;  // controller reference, or empty
+  std::string owner_api_version, owner_kind, owner_name,
+      owner_uid;  // controller reference, or empty
   std::map<std::string, SecretBytes> data;
   // What a store read beside all this (finalizers, further owners) and puts back; opaque.
   std::string rest;

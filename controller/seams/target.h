@@ -14,23 +14,23 @@ namespace certflow::seams {
 // Where on the target the certificate is used: the vendor's own fields (a JSON object, decoded by
 // the provider alone) and the names that outside objects are made of.
 struct Binding {
-  std::string id;            // stable within the plan: "0/edge-hosts"
+  std::string id;  // stable within the plan: "0/edge-hosts"
   std::string workflow_ns;
   std::string workflow_name;
   std::string workflow_uid;
-  std::string settings;      // JSON text, for example {"certificateFile":"/etc/..."}
+  std::string settings;  // JSON text, for example {"certificateFile":"/etc/..."}
 };
 
 // What stands on the target now. `active` names a version, or what stood there before us
 // ("original-<first 8 of fingerprint>"); empty when nothing is there yet.
 struct TargetState {
   std::string active;
-  std::string fingerprint;            // SHA-256 of the certificate that is configured, or empty
+  std::string fingerprint;  // SHA-256 of the certificate that is configured, or empty
   // What was active before `active`, where the target keeps that by itself in the same step as the
   // switch ("" inside: nothing stood there). Then a switch needs no intent elsewhere.
   std::optional<std::string> previous;
-  std::vector<std::string> staged;    // versions that Activate can switch to
-  bool running = true;                // what is configured is also loaded (reloaded after a switch)
+  std::vector<std::string> staged;  // versions that Activate can switch to
+  bool running = true;              // what is configured is also loaded (reloaded after a switch)
   std::map<std::string, std::string> details;  // evidence: host, file, namespace; no secrets
 };
 

@@ -18,18 +18,18 @@ struct ProbeRequest {
 
 // What one address served.
 struct Served {
-  std::string address;      // numeric, with port
+  std::string address;  // numeric, with port
   std::string fingerprint;
   std::string issuer;
   std::string serial;
   std::vector<std::string> dns_names;
   WallTime not_after;
-  std::string tls_version;  // "TLSv1.3"
+  std::string tls_version;     // "TLSv1.3"
   std::optional<Error> fault;  // chain, name, expiry or floor: kUntrusted with its own reason
 };
 
-// Looks from outside. Errors when an address does not answer (kUnavailable, kTimeout) or is refused;
-// what is served but wrong is a fault in the answer.
+// Looks from outside. Errors when an address does not answer (kUnavailable, kTimeout) or is
+// refused; what is served but wrong is a fault in the answer.
 class Validator {
  public:
   virtual ~Validator() = default;

@@ -62,10 +62,10 @@ Result<std::uint16_t> HttpServer::Start(std::string_view address) {
   server.set_write_timeout(kReadTimeoutSeconds, 0);
   server.set_keep_alive_timeout(kReadTimeoutSeconds);
   server.set_payload_max_length(0);
-  server.Get(".*", [impl = impl_.get()](const httplib::Request& request,
-                                        httplib::Response& response) {
-    impl->Answer(request, response);
-  });
+  server.Get(".*",
+             [impl = impl_.get()](const httplib::Request& request, httplib::Response& response) {
+               impl->Answer(request, response);
+             });
   std::size_t colon = address.rfind(':');
   std::string host(address.substr(0, colon));
   int port = -1;
@@ -74,8 +74,8 @@ Result<std::uint16_t> HttpServer::Start(std::string_view address) {
     std::from_chars(digits.data(), digits.data() + digits.size(), port);
   }
   if (host.empty()) host = "0.0.0.0";
-  int bound = port == 0 ? server.bind_to_any_port(host)
-                        : (server.bind_to_port(host, port) ? port : -1);
+  int bound =
+      port == 0 ? server.bind_to_any_port(host) : (server.bind_to_port(host, port) ? port : -1);
   if (port < 0 || bound < 0) {
     return MakeError(ErrorCode::kInvalid, "ListenFailed",
                      impl_->name + ": cannot listen on " + std::string(address));

@@ -22,9 +22,9 @@ struct ServedResponse {
   std::string content_type = "text/plain; charset=utf-8";
 };
 
-// What others call, over plain HTTP/1.1: GET only, exact paths or everything below a prefix. Bounded:
-// kThreads connections are served at a time, kQueued wait, bodies are refused, headers and idle
-// connections are cut by the library's limits and kReadTimeout.
+// What others call, over plain HTTP/1.1: GET only, exact paths or everything below a prefix.
+// Bounded: kThreads connections are served at a time, kQueued wait, bodies are refused, headers and
+// idle connections are cut by the library's limits and kReadTimeout.
 class HttpServer {
  public:
   static constexpr int kThreads = 4;

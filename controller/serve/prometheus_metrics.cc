@@ -31,8 +31,7 @@ prometheus::Family<T>& FamilyOf(
     std::string_view help, prometheus::Registry& registry, Build build) {
   auto it = families.find(name);
   if (it == families.end()) {
-    auto& family =
-        build().Name(std::string(name)).Help(std::string(help)).Register(registry);
+    auto& family = build().Name(std::string(name)).Help(std::string(help)).Register(registry);
     it = families.emplace(std::string(name), &family).first;
   }
   return *it->second;

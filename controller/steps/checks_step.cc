@@ -74,7 +74,8 @@ void CheckTargets(const StepScope& scope, Book& book) {
   }
 }
 
-// Nobody hears of the run where a channel cannot be used; that is no reason to let a certificate end.
+// Nobody hears of the run where a channel cannot be used; that is no reason to let a certificate
+// end.
 void CheckChannels(const StepScope& scope, Book& book) {
   for (const api::NotificationRule& rule : scope.plan.spec.notifications) {
     std::string value = rule.channel.ns + "/" + rule.channel.name;
@@ -138,8 +139,8 @@ Result<workflow::Observation> ChecksStep::Observe(const Context& ctx, const Step
   if (book.failed) return *book.failed;
   auto warnings = std::count_if(book.records.begin(), book.records.end(),
                                 [](const auto& record) { return record.verdict == "Warning"; });
-  std::string message = std::to_string(book.records.size()) + " checks, " +
-                        std::to_string(warnings) + " warnings";
+  std::string message =
+      std::to_string(book.records.size()) + " checks, " + std::to_string(warnings) + " warnings";
   return workflow::Observation(workflow::Done{"ChecksPassed", message, {}});
 }
 

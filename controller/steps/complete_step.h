@@ -4,8 +4,8 @@
 
 namespace certflow::steps {
 
-// Clears away versions that are neither active nor the way back. A target that cannot be cleaned now
-// does not fail the run: the message says so, and the next run tries again.
+// Clears away versions that are neither active nor the way back. A target that cannot be cleaned
+// now does not fail the run: the message says so, and the next run tries again.
 class CompleteStep : public Step {
  public:
   explicit CompleteStep(const StepParts& parts) : parts_(parts) {}

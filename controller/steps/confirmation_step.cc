@@ -25,9 +25,9 @@ Result<workflow::Observation> ConfirmationStep::Observe(const Context& ctx,
   }
   WallTime until = scope.entry.started_at.value_or(ctx.clock.Now()) + gate->timeout;
   if (until <= ctx.clock.Now()) {
-    return MakeError(ErrorCode::kRefused, "ApprovalTimedOut",
-                     "no decision on the gate " + gate_ + " within " +
-                         FormatDuration(gate->timeout));
+    return MakeError(
+        ErrorCode::kRefused, "ApprovalTimedOut",
+        "no decision on the gate " + gate_ + " within " + FormatDuration(gate->timeout));
   }
   workflow::Blocked blocked;
   blocked.waiting_for = "approval " + gate_ + ", layer " + state.open_layer + ": " +
@@ -37,8 +37,7 @@ Result<workflow::Observation> ConfirmationStep::Observe(const Context& ctx,
   return workflow::Observation(std::move(blocked));
 }
 
-Result<ActResult> ConfirmationStep::Act(const Context&, const StepScope&,
-                                        const workflow::Needed&) {
+Result<ActResult> ConfirmationStep::Act(const Context&, const StepScope&, const workflow::Needed&) {
   return MakeError(ErrorCode::kInternal, "NothingToDo", "a confirmation has no action");
 }
 

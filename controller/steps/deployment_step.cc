@@ -13,8 +13,8 @@ constexpr const char* kActionActivate = "Activate";
 constexpr const char* kActionDeploy = "Deploy";  // both, where the target remembers the way back
 constexpr const char* kMemoStaged = "staged";
 
-// Keeps what an earlier intent recorded: after a crash in the middle the target may already show the
-// new version as active.
+// Keeps what an earlier intent recorded: after a crash in the middle the target may already show
+// the new version as active.
 workflow::StepMemo ActivationMemo(workflow::StepMemo memo, const seams::TargetState& state,
                                   const std::string& version) {
   if (!memo.contains(workflow::kMemoPrevious)) {
@@ -75,8 +75,8 @@ Result<workflow::Observation> DeploymentStep::Observe(const Context& ctx, const 
   bool staged = memo.contains(kMemoStaged) ||
                 std::find(state.staged.begin(), state.staged.end(), version) != state.staged.end();
   if (target->remembers_previous()) {
-    return Observation(workflow::Needed{kActionDeploy, Effect::kRepeatable,
-                                        ActivationMemo(memo, state, version)});
+    return Observation(
+        workflow::Needed{kActionDeploy, Effect::kRepeatable, ActivationMemo(memo, state, version)});
   }
   if (!staged) return Observation(workflow::Needed{kActionStage, Effect::kRepeatable, memo});
   return Observation(
@@ -101,8 +101,9 @@ Result<const seams::Bundle*> DeploymentStep::LoadBundle(const Context& ctx,
   }
   if (bundle.key_pem.empty() || bundle.chain_pem.empty()) {
     return MakeError(ErrorCode::kInvalid, "SecretKeyMissing",
-                     "Secret " + name + " has no tls.key or tls.crt; start a new run with the "
-                     "annotation certflow.dev/renew");
+                     "Secret " + name +
+                         " has no tls.key or tls.crt; start a new run with the "
+                         "annotation certflow.dev/renew");
   }
   scope.scratch.bundle = std::move(bundle);
   return &*scope.scratch.bundle;

@@ -53,8 +53,7 @@ Result<pki::CertificateInfo> Judge(const Context& ctx, const api::WorkflowSpec& 
 
 workflow::Done IssuedDone(const pki::CertificateInfo& leaf) {
   return {"Issued",
-          "valid until " + FormatTime(leaf.not_after) + ", issued by " +
-              Sanitize(leaf.issuer, 256),
+          "valid until " + FormatTime(leaf.not_after) + ", issued by " + Sanitize(leaf.issuer, 256),
           {}};
 }
 
@@ -139,8 +138,7 @@ Result<workflow::Observation> RenewalStep::Observe(const Context& ctx, const Ste
   seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), stored->key};
   CF_ASSIGN_OR_RETURN(auto issuance, issuer->Observe(ctx, what, memo));
   if (auto* action = std::get_if<seams::IssueNeedsAction>(&issuance)) {
-    return Observation(Needed{action->action,
-                              action->once ? Effect::kOnce : Effect::kRepeatable,
+    return Observation(Needed{action->action, action->once ? Effect::kOnce : Effect::kRepeatable,
                               std::move(action->memo)});
   }
   if (auto* pending = std::get_if<seams::IssuePending>(&issuance)) {
@@ -203,8 +201,8 @@ Result<ActResult> RenewalStep::Advance(const Context& ctx, const StepScope& scop
     scope.findings.challenges = ChallengesIn(pending->memo);
     ActResult result{std::move(pending->memo), true, std::nullopt, std::nullopt};
     if (pending->poll_after > Duration::zero()) {
-      result.wait = workflow::InProgress{pending->waiting_for, pending->poll_after,
-                                         std::nullopt, {}};
+      result.wait =
+          workflow::InProgress{pending->waiting_for, pending->poll_after, std::nullopt, {}};
     }
     return result;
   }
@@ -213,8 +211,7 @@ Result<ActResult> RenewalStep::Advance(const Context& ctx, const StepScope& scop
   }
   auto& issued = std::get<seams::Issued>(issuance);
   CF_ASSIGN_OR_RETURN(auto leaf, Judge(ctx, scope.plan.spec, issued.chain_pem, stored.key));
-  CF_RETURN_IF_ERROR(
-      Store(ctx, scope, std::move(stored.secret), &issued, stored.key.ToPem()));
+  CF_RETURN_IF_ERROR(Store(ctx, scope, std::move(stored.secret), &issued, stored.key.ToPem()));
   return ActResult{needed.memo, false, std::nullopt, std::nullopt};
 }
 

@@ -48,10 +48,10 @@ Result<workflow::Observation> RollbackStep::Observe(const Context& ctx, const St
   CF_ASSIGN_OR_RETURN(auto state, target->Observe(ctx, binding));
   bool back = state.active == previous && state.running;
   // Somebody else has put something there since; that is not ours to overwrite.
-  bool foreign = !state.active.empty() && state.active != previous &&
-                 state.active != scope.run.meta.name;
+  bool foreign =
+      !state.active.empty() && state.active != previous && state.active != scope.run.meta.name;
   if (back || foreign) {
-    std::string message = foreign ? "left alone: " + state.active + " stands there now"
+    std::string message = foreign            ? "left alone: " + state.active + " stands there now"
                           : previous.empty() ? "nothing stands there, as before"
                                              : "back to " + previous;
     return Observation(workflow::Done{foreign ? "NotOurs" : "PutBack", message, scope.entry.memo});

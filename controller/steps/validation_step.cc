@@ -112,8 +112,8 @@ Result<workflow::Observation> ValidationStep::Observe(const Context& ctx, const 
   WallTime started = scope.entry.started_at.value_or(now);
   WallTime until = started + scope.plan.spec.validation_timeout;
   if (failed == evidence.end()) {
-    std::string message = std::to_string(evidence.size()) + " addresses serve " +
-                          wanted->fingerprint.substr(0, 16);
+    std::string message =
+        std::to_string(evidence.size()) + " addresses serve " + wanted->fingerprint.substr(0, 16);
     scope.findings.evidence = std::move(evidence);
     return Observation(workflow::Done{"Proved", message, {}});
   }

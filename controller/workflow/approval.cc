@@ -53,7 +53,8 @@ bool IsDigest(std::string_view text) {
 }
 
 bool HasControl(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  return std::any_of(text.begin(), text.end(),
+                     [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
 bool IsGate(std::string_view word) {
@@ -180,7 +181,8 @@ std::string WhyRefused(const DecisionContext& context, const WrittenDecision& wr
   }
   if (written_at < run.meta.created) return "it was written before the run was made";
   if (!context.plan.spec.requester_may_approve && written.user == run.trigger.requested_by) {
-    return written.user + " caused this run and may not decide on it (approval.requester is "
+    return written.user +
+           " caused this run and may not decide on it (approval.requester is "
            "Forbidden)";
   }
   if (AdmittingLayer(*gate, written.user, written.groups) == nullptr) {
@@ -211,8 +213,7 @@ DecisionVerdict JudgeDecision(const DecisionContext& context, bool approve, std:
   api::Decision decision;
   decision.gate = written->gate;
   GateState state = EvaluateGate(*gate, written->gate, context.run.status.approvals);
-  decision.layer =
-      AdmittingLayer(*gate, written->user, written->groups, state.open_layer)->name;
+  decision.layer = AdmittingLayer(*gate, written->user, written->groups, state.open_layer)->name;
   decision.user = written->user;
   decision.groups = written->groups;
   decision.approved = approve;

@@ -35,9 +35,9 @@ inline constexpr std::string_view kGateRollback = "rollback";
 // it is complete. A user who is in the list twice counts by the first entry.
 struct GateState {
   bool approved = false;
-  std::string rejected_by;      // empty: nobody
-  std::string open_layer;       // when neither
-  int still_needed = 0;         // in the open layer
+  std::string rejected_by;  // empty: nobody
+  std::string open_layer;   // when neither
+  int still_needed = 0;     // in the open layer
 };
 GateState EvaluateGate(const api::ApprovalGate& gate, std::string_view name,
                        const std::vector<api::Decision>& decisions);
@@ -51,7 +51,7 @@ const api::ApprovalLayer* AdmittingLayer(const api::ApprovalGate& gate, std::str
 struct DecisionContext {
   const api::Run& run;
   const api::Plan& plan;
-  std::string_view open_gate;          // the gate that waits now; empty: none
+  std::string_view open_gate;  // the gate that waits now; empty: none
   std::optional<WallTime> opened_at;
   bool on_workflow = false;
 };

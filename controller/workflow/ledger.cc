@@ -87,8 +87,8 @@ const LedgerEntry* Find(const api::RunStatus& status, std::string_view id) {
   return it == status.ledger.end() ? nullptr : &*it;
 }
 
-// What the run failed at. A deployment that failed and was put back shows as Reverted; it is the last
-// one of those, because steps follow each other.
+// What the run failed at. A deployment that failed and was put back shows as Reverted; it is the
+// last one of those, because steps follow each other.
 const LedgerEntry* FirstFailure(const api::RunStatus& status) {
   const LedgerEntry* reverted = nullptr;
   for (const LedgerEntry& entry : status.ledger) {
@@ -129,8 +129,7 @@ Finish RollbackEnd(const api::RunStatus& status, const LedgerEntry& failure) {
   for (const LedgerEntry& entry : status.ledger) {
     if (IsRollbackStep(entry) && entry.state == EntryState::kFailed) {
       bool held = entry.reason == "PreviousExpired";
-      return {held ? RunState::kHeld : RunState::kFailed,
-              held ? "RollbackHeld" : "RollbackFailed",
+      return {held ? RunState::kHeld : RunState::kFailed, held ? "RollbackHeld" : "RollbackFailed",
               FailureText(failure) + "; " + FailureText(entry) + "; a person has to look"};
     }
   }
@@ -143,9 +142,8 @@ Next AfterFailure(const api::Plan& plan, api::RunStatus& status, const LedgerEnt
   if (!begun && TouchedTargets(status).empty()) {
     return Finish{RunState::kFailed, failure.reason, FailureText(failure)};
   }
-  bool planned = std::any_of(status.ledger.begin(), status.ledger.end(), [](const auto& entry) {
-    return entry.step == kStepRollback;
-  });
+  bool planned = std::any_of(status.ledger.begin(), status.ledger.end(),
+                             [](const auto& entry) { return entry.step == kStepRollback; });
   if (!planned) {
     switch (plan.spec.rollback) {
       case api::RollbackPolicy::kHold:
@@ -184,9 +182,8 @@ Next NextStep(const api::Plan& plan, api::RunStatus& status) {
 }
 
 bool HasTouchedLive(const api::RunStatus& status) {
-  return std::any_of(status.ledger.begin(), status.ledger.end(), [](const LedgerEntry& entry) {
-    return entry.memo.contains(kMemoTouched);
-  });
+  return std::any_of(status.ledger.begin(), status.ledger.end(),
+                     [](const LedgerEntry& entry) { return entry.memo.contains(kMemoTouched); });
 }
 
 std::vector<const LedgerEntry*> TouchedTargets(const api::RunStatus& status) {

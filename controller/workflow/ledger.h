@@ -25,8 +25,9 @@ inline constexpr std::string_view kStepRollback = "Rollback";
 inline constexpr std::string_view kStepRollbackValidation = "Rollback-Validation";
 
 // Memo keys of a Deployment entry.
-inline constexpr const char* kMemoTouched = "touched";    // "true": something live may be changed
-inline constexpr const char* kMemoPrevious = "previous";  // the version before, empty: nothing stood
+inline constexpr const char* kMemoTouched = "touched";  // "true": something live may be changed
+inline constexpr const char* kMemoPrevious =
+    "previous";  // the version before, empty: nothing stood
 
 // Every step of the plan in its order. What the plan does not need is there too, skipped, with the
 // reason.
@@ -52,8 +53,8 @@ std::vector<const api::LedgerEntry*> TouchedTargets(const api::RunStatus& status
 const api::PlannedTarget* TargetOf(const api::Plan& plan, const api::LedgerEntry& entry);
 int WaveOf(const api::LedgerEntry& entry);
 
-// Books a failed attempt: counts it, and either sets when to try again or fails the entry. The limit
-// follows from the step, and for a deployment from the plan's retryLimit.
+// Books a failed attempt: counts it, and either sets when to try again or fails the entry. The
+// limit follows from the step, and for a deployment from the plan's retryLimit.
 void BookFailure(const api::Plan& plan, api::LedgerEntry& entry, const Error& error, WallTime now,
                  std::uint64_t random);
 

@@ -13,15 +13,15 @@ namespace certflow::workflow {
 using StepMemo = std::map<std::string, std::string>;
 
 // kReadOnly changes nothing. kRepeatable may be done again at any time, or undoes itself when cut
-// off: no intent is needed. kGuarded can be taken back only with what the intent records. kOnce must
-// not be done twice.
+// off: no intent is needed. kGuarded can be taken back only with what the intent records. kOnce
+// must not be done twice.
 enum class Effect { kReadOnly, kRepeatable, kGuarded, kOnce };
 
 // The end state is present.
 struct Done {
-  std::string reason;   // PascalCase, for the ledger
+  std::string reason;  // PascalCase, for the ledger
   std::string message;
-  StepMemo memo;        // replaces the entry's memo when not empty
+  StepMemo memo;  // replaces the entry's memo when not empty
 };
 // Act is to be called. `memo` is recorded with the intent and given to Act.
 struct Needed {

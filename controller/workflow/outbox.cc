@@ -14,7 +14,8 @@ void Tell(const api::Plan& plan, api::Run& run, std::string_view event, std::str
     std::string id = run.meta.name + "." + std::string(event) +
                      (part.empty() ? "" : "." + std::string(part)) + "." + std::to_string(i);
     auto& outbox = run.status.outbox;
-    bool told = std::any_of(outbox.begin(), outbox.end(), [&](const auto& e) { return e.id == id; });
+    bool told =
+        std::any_of(outbox.begin(), outbox.end(), [&](const auto& e) { return e.id == id; });
     if (told || outbox.size() >= api::kMaxOutbox) continue;
     api::OutboxEntry entry;
     entry.id = std::move(id);
@@ -191,8 +192,7 @@ std::string Render(const std::string* own, std::string_view otherwise, const cha
 
 }  // namespace
 
-RenderedMail RenderMail(const api::Run& run, const api::Plan& plan,
-                        const api::OutboxEntry& entry) {
+RenderedMail RenderMail(const api::Run& run, const api::Plan& plan, const api::OutboxEntry& entry) {
   RenderedMail mail;
   auto fields = TemplateFields(run, plan, entry.event);
   static const api::NotificationRule kNone;

@@ -24,7 +24,8 @@ inline constexpr int kOutboxAttempts = 12;
 // happen more than once in a run ("renewal", a gate); the same event and part is told once.
 void Tell(const api::Plan& plan, api::Run& run, std::string_view event, std::string_view part);
 
-// The run's fields for templates, one line each: "certificate.commonName" and so on (docs/notifications.md).
+// The run's fields for templates, one line each: "certificate.commonName" and so on
+// (docs/notifications.md).
 std::map<std::string, std::string> TemplateFields(const api::Run& run, const api::Plan& plan,
                                                   std::string_view event);
 
@@ -34,8 +35,9 @@ struct RenderedMail {
 };
 RenderedMail RenderMail(const api::Run& run, const api::Plan& plan, const api::OutboxEntry& entry);
 
-// Replaces "{{ .a.b }}" by the field of that name. kInvalid, "TemplateInvalid", for an unknown field
-// or an unclosed brace. Values are put in as they are: the text is plain and is not looked at again.
+// Replaces "{{ .a.b }}" by the field of that name. kInvalid, "TemplateInvalid", for an unknown
+// field or an unclosed brace. Values are put in as they are: the text is plain and is not looked at
+// again.
 Result<std::string> RenderTemplate(std::string_view text,
                                    const std::map<std::string, std::string>& fields);
 

@@ -33,8 +33,8 @@ struct TriggerInput {
   const api::WorkflowSpec& spec;
   const api::WorkflowStatus& status;
   std::string wanted_digest;
-  std::string renew_annotation;  // the whole value, or empty
-  std::string changed_by;        // who changed the spec last, where it is proved
+  std::string renew_annotation;    // the whole value, or empty
+  std::string changed_by;          // who changed the spec last, where it is proved
   bool identities_proved = false;  // the admission policy is in force
   FailedRuns failed;
   WallTime now;

@@ -203,7 +203,7 @@ Result<void> SecretTarget::ListAsStaged(const Context& ctx, const Binding& at,
     CF_RETURN_IF_ERROR(SaveOriginal(ctx, at, *live, data));
   } else if (!listed) {
     AddVersion(versions, version);
-    WriteVersions(*live, std::move(versions));
+    WriteVersions(*live, versions);
     return PutLive(ctx, std::move(*live));
   }
   seen_ = Seen{name, std::move(live)};
@@ -274,7 +274,7 @@ Result<void> SecretTarget::Activate(const Context& ctx, const Binding& at,
     live = NewSecret(at, name);
   }
   AddVersion(versions, which.version);
-  WriteVersions(*live, std::move(versions));
+  WriteVersions(*live, versions);
   live->annotations[std::string(kWorkflowAnnotation)] = WorkflowOf(at);
   if (previous != which.version) live->annotations[std::string(kPreviousAnnotation)] = previous;
   live->annotations[std::string(kVersionAnnotation)] = which.version;
@@ -304,7 +304,7 @@ Result<void> SecretTarget::Deactivate(const Context& ctx, const Binding& at) {
   // The list goes with the Secret, so what only this target knows goes first.
   if (options_.ns != at.workflow_ns) {
     for (const std::string& version : ListedVersions(*live)) {
-      CF_ASSIGN_OR_RETURN(const auto there, Find(ctx, name + "." + version));
+      CF_ASSIGN_OR_RETURN(const auto there, Find(ctx, VersionName(name, version)));
       if (!there || !CheckOwner(*there, at).ok()) continue;
       CF_RETURN_IF_ERROR(store_.Delete(ctx, options_.ns, there->name, there->uid));
     }
@@ -328,17 +328,17 @@ Result<void> SecretTarget::Prune(const Context& ctx, const Binding& at,
       left.push_back(version);
       continue;
     }
-    CF_ASSIGN_OR_RETURN(const auto there, Find(ctx, name + "." + version));
+    CF_ASSIGN_OR_RETURN(const auto there, Find(ctx, VersionName(name, version)));
     if (there) {
       CF_RETURN_IF_ERROR(CheckOwner(*there, at));
       CF_RETURN_IF_ERROR(store_.Delete(ctx, options_.ns, there->name, there->uid));
     }
     std::erase(staged_versions_, version);
-    if (staged_ && staged_->name == name + "." + version) staged_.reset();
+    if (staged_ && staged_->name == VersionName(name, version)) staged_.reset();
   }
   // A write of its own only when it spares enough reads.
   if (versions.size() - left.size() < kMaxForgotten) return {};
-  WriteVersions(*live, std::move(left));
+  WriteVersions(*live, left);
   return PutLive(ctx, std::move(*live));
 }
 

@@ -95,7 +95,12 @@ std::vector<std::string> ListedVersions(const seams::SecretObject& live) {
   return versions;
 }
 
-void WriteVersions(seams::SecretObject& live, std::vector<std::string> versions) {
+std::string VersionName(std::string_view secret, std::string_view version) {
+  std::string name(secret);
+  return name.append(".").append(version);
+}
+
+void WriteVersions(seams::SecretObject& live, const std::vector<std::string>& versions) {
   std::string text;
   for (const std::string& version : versions) text += (text.empty() ? "" : " ") + version;
   live.annotations[std::string(kVersionsAnnotation)] = text;

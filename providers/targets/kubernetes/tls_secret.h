@@ -43,7 +43,9 @@ Result<void> CheckOwner(const seams::SecretObject& secret, const seams::Binding&
 bool IsOurs(const seams::SecretObject& live, const TlsData& data);
 
 std::vector<std::string> ListedVersions(const seams::SecretObject& live);
-void WriteVersions(seams::SecretObject& live, std::vector<std::string> versions);
+// The Secret that holds a version.
+std::string VersionName(std::string_view secret, std::string_view version);
+void WriteVersions(seams::SecretObject& live, const std::vector<std::string>& versions);
 // Appends, and drops from the front what is too much.
 void AddVersion(std::vector<std::string>& versions, const std::string& version);
 

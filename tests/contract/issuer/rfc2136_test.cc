@@ -15,6 +15,7 @@
 namespace certflow::contract {
 namespace {
 
+using nlohmann::json;
 using providers::solvers::CheckSignedReply;
 using providers::solvers::DnsLookup;
 using providers::solvers::ExchangeTcp;
@@ -24,11 +25,10 @@ using providers::solvers::MakeRfc2136Solver;
 using providers::solvers::MakeTsigKey;
 using providers::solvers::MakeUpdate;
 using providers::solvers::RecordType;
-using providers::solvers::SignMessage;
 using providers::solvers::SignedMessage;
+using providers::solvers::SignMessage;
 using providers::solvers::TsigKey;
 using providers::solvers::TxtUpdate;
-using nlohmann::json;
 
 class Rfc2136Test : public testing::Test {
  protected:

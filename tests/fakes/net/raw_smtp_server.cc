@@ -42,7 +42,8 @@ std::string BetweenAngles(const std::string& line) {
 // One connection after the other, on one thread.
 class RawSmtpServer::State {
  public:
-  explicit State(SmtpOptions options) : options_(std::move(options)), listener_(ListenOnLoopback()) {
+  explicit State(SmtpOptions options)
+      : options_(std::move(options)), listener_(ListenOnLoopback()) {
     if (!options_.tls.cert_pem.empty()) tls_ = std::make_unique<RawTlsContext>(options_.tls);
     thread_ = std::thread([this] { Accept(); });
   }

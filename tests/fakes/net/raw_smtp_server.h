@@ -10,14 +10,14 @@
 
 namespace certflow::fakes {
 
-// What a scripted mail server answers. Keys: "GREETING", "EHLO", "STARTTLS", "AUTH", "MAIL", "RCPT",
-// "DATA", "MESSAGE" (after the final dot), "QUIT". The value is the reply without line end, or
-// "hang" or "close". What is missing is answered as a friendly server would.
+// What a scripted mail server answers. Keys: "GREETING", "EHLO", "STARTTLS", "AUTH", "MAIL",
+// "RCPT", "DATA", "MESSAGE" (after the final dot), "QUIT". The value is the reply without line end,
+// or "hang" or "close". What is missing is answered as a friendly server would.
 using SmtpScript = std::map<std::string, std::string>;
 
 struct SmtpOptions {
   SmtpScript script;
-  RawTls tls;             // without a certificate there is no TLS
+  RawTls tls;  // without a certificate there is no TLS
   bool implicit_tls = false;
   bool offer_starttls = true;
 };
@@ -25,9 +25,9 @@ struct SmtpOptions {
 struct SmtpMessage {
   std::string from;
   std::vector<std::string> to;
-  std::string text;     // without dot stuffing and final dot
+  std::string text;  // without dot stuffing and final dot
   bool tls = false;
-  std::string login;    // the decoded AUTH PLAIN response
+  std::string login;  // the decoded AUTH PLAIN response
 };
 
 // A scripted SMTP server on a loopback socket.

@@ -7,9 +7,13 @@ namespace {
 
 // RFC 4648 section 10.
 TEST(Base64Test, KnownVectorsBothWays) {
-  const std::pair<const char*, const char*> vectors[] = {
-      {"", ""},         {"f", "Zg=="},         {"fo", "Zm8="},       {"foo", "Zm9v"},
-      {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"}};
+  const std::pair<const char*, const char*> vectors[] = {{"", ""},
+                                                         {"f", "Zg=="},
+                                                         {"fo", "Zm8="},
+                                                         {"foo", "Zm9v"},
+                                                         {"foob", "Zm9vYg=="},
+                                                         {"fooba", "Zm9vYmE="},
+                                                         {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, text] : vectors) {
     EXPECT_EQ(Base64Encode(plain), text);
     EXPECT_EQ(Base64Decode(text)->Reveal(), plain);
@@ -23,8 +27,8 @@ TEST(Base64Test, SkipsWhiteSpaceAsInPemAndYaml) {
 }
 
 TEST(Base64Test, RefusesWhatIsNotCanonical) {
-  for (const char* text : {"Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9vY", "Zm9=v", "Zm9*", "-_8=", "=",
-                           "===="}) {
+  for (const char* text :
+       {"Z", "Zg", "Zg=", "Zg===", "Zh==", "Zm9vY", "Zm9=v", "Zm9*", "-_8=", "=", "===="}) {
     EXPECT_FALSE(Base64Decode(text).ok()) << text;
   }
   for (const char* text : {"Zg==", "+/8", "Z", "Zh"}) {

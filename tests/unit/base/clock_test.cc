@@ -68,8 +68,7 @@ TEST(SystemClockTest, WaitEndsAtOnceWhenStopped) {
   auto clock = MakeSystemClock();
   std::stop_source source;
   bool reached = true;
-  std::jthread waiter(
-      [&] { reached = clock->WaitUntil(SteadyTime::max(), source.get_token()); });
+  std::jthread waiter([&] { reached = clock->WaitUntil(SteadyTime::max(), source.get_token()); });
   source.request_stop();
   waiter.join();
   EXPECT_FALSE(reached);

@@ -39,7 +39,10 @@ TEST(SanitizeTest, CutsOnACharacterBoundaryAtTheLimit) {
   EXPECT_EQ(Sanitize("12345678", 8), "12345678");
   EXPECT_EQ(Sanitize("123456789", 8), "12345...");
   // The euro sign takes three bytes and would be split at five.
-  EXPECT_EQ(Sanitize("1234\xE2\x82\xAC" "56789", 8), "1234...");
+  EXPECT_EQ(Sanitize("1234\xE2\x82\xAC"
+                     "56789",
+                     8),
+            "1234...");
   EXPECT_EQ(Sanitize("1234", 2), "..");
   EXPECT_EQ(Sanitize(std::string(5000, 'x')).size(), kMaxMessageBytes);
 }

@@ -33,8 +33,10 @@ class LogTest : public testing::Test {
 };
 
 TEST_F(LogTest, LineIsJsonWithContextAndFields) {
-  MakeLogger().With({{"run", "st-1"}}).With({{"step", "Renewal"}}).Info("step finished",
-                                                                        {{"attempt", 2}});
+  MakeLogger()
+      .With({{"run", "st-1"}})
+      .With({{"step", "Renewal"}})
+      .Info("step finished", {{"attempt", 2}});
   const auto lines = Lines();
   ASSERT_EQ(lines.size(), 1u);
   EXPECT_EQ(lines[0]["level"], "info");

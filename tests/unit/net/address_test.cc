@@ -11,9 +11,12 @@ TEST(HostPortTest, ParsesEveryForm) {
     const char* host;
     int port;
   } cases[] = {
-      {"cm.bntpro.com:443", "cm.bntpro.com", 443}, {"10.34.23.213:8443", "10.34.23.213", 8443},
-      {"[2001:db8::1]:443", "2001:db8::1", 443},   {"[::1]", "::1", 99},
-      {"::1", "::1", 99},                          {"host", "host", 99},
+      {"cm.bntpro.com:443", "cm.bntpro.com", 443},
+      {"10.34.23.213:8443", "10.34.23.213", 8443},
+      {"[2001:db8::1]:443", "2001:db8::1", 443},
+      {"[::1]", "::1", 99},
+      {"::1", "::1", 99},
+      {"host", "host", 99},
       {"_acme.host:65535", "_acme.host", 65535},
   };
   for (const auto& c : cases) {
@@ -40,11 +43,26 @@ TEST(HostPortTest, RefusesWhatCouldMeanSomethingElse) {
 }
 
 TEST(AddressPolicyTest, RefusesWhatUsersMayNotReach) {
-  for (const char* address :
-       {"169.254.169.254", "169.254.0.1", "0.0.0.0", "0.1.2.3", "224.0.0.1", "255.255.255.255",
-        "100.100.100.200", "fe80::1", "fe80::1%eth0", "febf::1", "::", "ff02::1", "fd00:ec2::254",
-        "::ffff:169.254.169.254", "::169.254.169.254", "64:ff9b::a9fe:a9fe",
-        "2002:a9fe:a9fe::1", "::ffff:0.0.0.0", "not an address", ""}) {
+  for (const char* address : {"169.254.169.254",
+                              "169.254.0.1",
+                              "0.0.0.0",
+                              "0.1.2.3",
+                              "224.0.0.1",
+                              "255.255.255.255",
+                              "100.100.100.200",
+                              "fe80::1",
+                              "fe80::1%eth0",
+                              "febf::1",
+                              "::",
+                              "ff02::1",
+                              "fd00:ec2::254",
+                              "::ffff:169.254.169.254",
+                              "::169.254.169.254",
+                              "64:ff9b::a9fe:a9fe",
+                              "2002:a9fe:a9fe::1",
+                              "::ffff:0.0.0.0",
+                              "not an address",
+                              ""}) {
     EXPECT_TRUE(IsRefusedAddress(address)) << address;
   }
 }

@@ -45,8 +45,7 @@ TEST_F(HttpTest, ChunkedAnswerCutIsNotWhole) {
     return reply.AndClose();
   });
   EXPECT_EQ(CodeOf(http_->Do(Ctx(), Request("GET", server.url()))), ErrorCode::kUnavailable);
-  EXPECT_EQ(CodeOf(http_->Do(Ctx(), Request("PUT", server.url()))),
-            ErrorCode::kUnknownOutcome);
+  EXPECT_EQ(CodeOf(http_->Do(Ctx(), Request("PUT", server.url()))), ErrorCode::kUnknownOutcome);
 }
 
 TEST_F(HttpTest, ResetAfterTheRequestIsAnUnknownOutcome) {
@@ -55,12 +54,11 @@ TEST_F(HttpTest, ResetAfterTheRequestIsAnUnknownOutcome) {
     reply.reset = true;
     return reply;
   });
-  EXPECT_EQ(CodeOf(http_->Do(Ctx(), Request("DELETE", server.url()))),
-            ErrorCode::kUnknownOutcome);
+  EXPECT_EQ(CodeOf(http_->Do(Ctx(), Request("DELETE", server.url()))), ErrorCode::kUnknownOutcome);
 }
 
-// The first request of a connection is answered; the second is read and the connection dies. That is
-// the case in which libcurl sends a request again by itself.
+// The first request of a connection is answered; the second is read and the connection dies. That
+// is the case in which libcurl sends a request again by itself.
 RawReply AnswerOnceAConnection(const RawRequest& request) {
   return request.on_connection == 0 ? RawReply::Ok("first") : RawReply::Close();
 }
@@ -136,8 +134,8 @@ TEST_F(HttpTest, DeadlineInThePastStartsNothing) {
 
 TEST_F(HttpTest, StopTakesEffectAtOnce) {
   RawHttpServer server([](const RawRequest&) { return RawReply::Hang(); });
-  for (const auto& [method, code] : {std::pair("GET", ErrorCode::kCancelled),
-                                     std::pair("POST", ErrorCode::kUnknownOutcome)}) {
+  for (const auto& [method, code] :
+       {std::pair("GET", ErrorCode::kCancelled), std::pair("POST", ErrorCode::kUnknownOutcome)}) {
     std::stop_source stop;
     const std::size_t seen = server.requests().size();
     SteadyTime stopped;
@@ -170,8 +168,8 @@ TEST_F(HttpTest, StopWhileWaitingForAConnectionIsCancelled) {
 }
 
 TEST_F(HttpTest, WaitingForAConnectionIsNotAConnectTimeout) {
-  http_ = MakeCurlHttpClient(
-      "http-test", {.max_connections_per_host = 1, .connect_timeout = Duration(100)});
+  http_ = MakeCurlHttpClient("http-test",
+                             {.max_connections_per_host = 1, .connect_timeout = Duration(100)});
   RawHttpServer server([](const RawRequest&) {
     RawReply reply = RawReply::Ok("ab");
     reply.piece = 1;

@@ -15,7 +15,8 @@
 
 namespace certflow::net {
 
-// Of a call that must have failed; one that did not is reported and looks like no error that occurs.
+// Of a call that must have failed; one that did not is reported and looks like no error that
+// occurs.
 template <typename T>
 Error ErrorOf(const Result<T>& result) {
   if (!result.ok()) return result.error();

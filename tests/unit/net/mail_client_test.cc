@@ -144,8 +144,8 @@ TEST_F(MailTest, RepliesAreToldApart) {
     RawSmtpServer server(Secure({{c.step, c.reply}}));
     const auto sent = Send(WithLogin(At(server)));
     ASSERT_FALSE(sent.ok()) << c.step << " " << c.reply;
-    EXPECT_EQ(sent.error().code, c.code) << c.step << " " << c.reply << ": "
-                                         << sent.error().message;
+    EXPECT_EQ(sent.error().code, c.code)
+        << c.step << " " << c.reply << ": " << sent.error().message;
     EXPECT_EQ(sent.error().message.find("p4ss"), std::string::npos);
   }
 }
@@ -177,16 +177,16 @@ TEST_F(MailTest, StopAndDeadlineTakeEffectAtOnce) {
     EXPECT_LT(late - stopped, std::chrono::milliseconds(500)) << step;
   }
   RawSmtpServer server(Secure({{"EHLO", "hang"}}));
-  EXPECT_EQ(CodeOf(mail_->Send(Ctx(Duration(60)), At(server),
-                               {"a@example.com", {"b@example.com"}}, kMessage)),
+  EXPECT_EQ(CodeOf(mail_->Send(Ctx(Duration(60)), At(server), {"a@example.com", {"b@example.com"}},
+                               kMessage)),
             ErrorCode::kTimeout);
 }
 
 TEST_F(MailTest, AddressesThatCouldCarryCommandsAreInvalid) {
   RawSmtpServer server(Secure());
   const MailServer at = At(server);
-  for (const char* bad : {"", "nobody", "@x", "x@", "a b@x", "a@x>\r\nRCPT TO:<c@x", "<a@x>",
-                          "a@x,b@x"}) {
+  for (const char* bad :
+       {"", "nobody", "@x", "x@", "a b@x", "a@x>\r\nRCPT TO:<c@x", "<a@x>", "a@x,b@x"}) {
     EXPECT_EQ(CodeOf(mail_->Send(Ctx(), at, {"a@example.com", {bad}}, kMessage)),
               ErrorCode::kInvalid);
     EXPECT_EQ(CodeOf(mail_->Send(Ctx(), at, {bad, {"a@example.com"}}, kMessage)),

@@ -185,7 +185,8 @@ TEST(RenderMailTest, TheBuiltInTextsRenderForEachEvent) {
   }
 }
 
-// after a rollback what the run issued is not what is in use, so no mail calls it the present one.
+// after a rollback what the run issued is not what is in use, so no mail calls it the
+// present one.
 TEST(RenderMailTest, AnOutcomeTellsTheRunsCertificateFromTheOneBefore) {
   api::Plan plan = PlanWith({Rule("mail", {})});
   api::Run run = WaitingRun(plan);
