@@ -47,9 +47,9 @@ holds() {
 # broken WHAT EXPECTED SEEN: ends the demo.
 broken() {
   printf '\n%s   BROKEN%s  %s\n           expected: %s\n           seen:     %s\n' "$red" "$plain" "$1" "$2" "${3:-(nothing)}"
-  if [[ -s $work/certflow.log ]]; then
+  if [[ -s $work/certflow.out ]]; then
     printf '\nThe last warnings and errors of the controller:\n'
-    grep -E '"level":"(warning|error)"' "$work/certflow.log" | tail -n 8 | indented || true
+    grep -E '"level":"(warning|error)"' "$work/certflow.out" | tail -n 8 | indented || true
   fi
   exit 1
 }
@@ -90,6 +90,18 @@ launch() {
   setpriv --pdeathsig TERM -- "$@" <"$work/alive" >"$work/$name.out" 2>"$work/$name.log" {alive}>&- &
   set +m
   names+=("$name") pids+=("$!")
+}
+
+# interruptible COMMAND ...: in the foreground for the caller, but a signal to the demo alone ends it too.
+interruptible() {
+  local result=0
+  set -m
+  setpriv --pdeathsig TERM -- "$@" </dev/null &
+  set +m
+  names+=("$1") pids+=("$!")
+  wait "${pids[-1]}" || result=$?
+  unset 'pids[-1]' 'names[-1]'
+  return "$result"
 }
 
 is_running() {
