@@ -92,11 +92,13 @@ launch() {
   names+=("$name") pids+=("$!")
 }
 
-# interruptible COMMAND ...: in the foreground for the caller, but a signal to the demo alone ends it too.
+# interruptible FILE COMMAND ...: in the foreground for the caller, but a signal to the demo alone ends it too. Its output
+# goes to FILE; a redirection by the caller would also catch what is said at the end.
 interruptible() {
-  local result=0
+  local result=0 output=$1
+  shift
   set -m
-  setpriv --pdeathsig TERM -- "$@" </dev/null &
+  setpriv --pdeathsig TERM -- "$@" </dev/null >"$output" 2>&1 &
   set +m
   names+=("$1") pids+=("$!")
   wait "${pids[-1]}" || result=$?
