@@ -102,6 +102,14 @@ struct TlsServer::State {
   mutable Mutex mutex;
   ContextPtr context CF_GUARDED_BY(mutex);
   std::string server_name CF_GUARDED_BY(mutex);
+
+  static int NoteServerName(SSL* ssl, int*, void* arg) {
+    auto* state = static_cast<State*>(arg);
+    const char* name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
+    const MutexLock lock(state->mutex);
+    state->server_name = name == nullptr ? "" : name;
+    return SSL_TLSEXT_ERR_OK;
+  }
 };
 
 std::unique_ptr<TlsServer> TlsServer::Start(const TlsServerOptions& options) {
@@ -201,12 +209,10 @@ void TlsServer::Serve(int connection) {
   sigaddset(&broken_pipe, SIGPIPE);
   pthread_sigmask(SIG_BLOCK, &broken_pipe, nullptr);
   SSL_set_fd(ssl.get(), connection);
+  // Noted before the answer to the client, which may look at it as soon as it has that.
+  SSL_CTX_set_tlsext_servername_arg(SSL_get_SSL_CTX(ssl.get()), state_.get());
+  SSL_CTX_set_tlsext_servername_callback(SSL_get_SSL_CTX(ssl.get()), &State::NoteServerName);
   const int accepted = SSL_accept(ssl.get());
-  const char* name = SSL_get_servername(ssl.get(), TLSEXT_NAMETYPE_host_name);
-  {
-    const MutexLock lock(state_->mutex);
-    state_->server_name = name == nullptr ? "" : name;
-  }
   // Reads to the client's close, so that nothing is reset under it.
   char ignored[64];
   while (accepted == 1 && SSL_read(ssl.get(), ignored, sizeof ignored) > 0) {

@@ -91,7 +91,7 @@ TEST_F(ApprovalFlowTest, WhoAskedForTheRunMayNotApproveIt) {
   Decide("deployment by dora");
   ASSERT_TRUE(world.Until([&] { return !Refusal().empty(); }));
   EXPECT_NE(Refusal().find("may not decide"), std::string::npos) << Refusal();
-  EXPECT_TRUE(HasEvent("DecisionRefused", "dora"));
+  EXPECT_TRUE(world.Until([&] { return HasEvent("DecisionRefused", "dora"); }));
   world.Pass(kHour);
   EXPECT_TRUE(RunWaitsFor("approval"));
   Decide("deployment by dirk", "certflow.dev/approve.2");

@@ -62,7 +62,7 @@ TEST_F(DeploymentTest, SecondTargetThatFailsTakesTheFirstBack) {
   ExpectOriginals();
   EXPECT_NE(RunStatus()["message"].get<std::string>().find("two"), std::string::npos);
   EXPECT_TRUE(Condition(Run(), "Stalled").starts_with("True"));
-  EXPECT_TRUE(HasEvent("RolledBack"));
+  EXPECT_TRUE(world.Until([&] { return HasEvent("RolledBack"); }));
 }
 
 TEST_F(DeploymentTest, HostThatRefusesTheReloadIsPutBack) {
@@ -153,7 +153,7 @@ TEST_F(DeploymentTest, WorkflowDeletedInTheMiddlePutsBackWhatItChanged) {
   world.Delete("certificateworkflows", "site");
   EXPECT_TRUE(world.Until([&] { return Runs() == 0; })) << Run().dump(1);
   ExpectOriginals();
-  EXPECT_TRUE(HasEvent("AutomationStopped", "under way"));
+  EXPECT_TRUE(world.Until([&] { return HasEvent("AutomationStopped", "under way"); }));
 }
 
 TEST_F(DeploymentTest, SpecChangedAfterTheFirstLiveChangeLetsTheRunFinish) {

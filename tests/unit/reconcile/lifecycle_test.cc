@@ -134,7 +134,7 @@ TEST_F(LifecycleTest, BreakerStopsReissuingWithoutEnd) {
   EXPECT_EQ(Runs(), 3u);
   EXPECT_TRUE(Condition(Workflow(), "Stalled").starts_with("True: ReissueBreaker"))
       << Condition(Workflow(), "Stalled");
-  EXPECT_TRUE(HasEvent("ReissueBreaker", "certflow.dev/renew"));
+  EXPECT_TRUE(world.Until([&] { return HasEvent("ReissueBreaker", "certflow.dev/renew"); }));
   world.Annotate("certificateworkflows", "site", "certflow.dev/renew", "fixed by dora");
   EXPECT_TRUE(world.Until([&] { return Runs() == 4 && world.RunIs("site", "Succeeded"); }));
 }
@@ -163,7 +163,7 @@ TEST_F(LifecycleTest, DeletedWorkflowLeavesTheCertificateAndSaysSo) {
   world.Pass(seconds(60));
   EXPECT_EQ(Runs(), 0u);
   EXPECT_EQ(Live().size(), 64u);
-  EXPECT_TRUE(HasEvent("AutomationStopped"));
+  EXPECT_TRUE(world.Until([&] { return HasEvent("AutomationStopped"); }));
 }
 
 }  // namespace

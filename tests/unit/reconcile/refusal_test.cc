@@ -12,7 +12,7 @@ class RefusalTest : public ReconcileTest {
     const std::string stalled = Condition(Workflow(), "Stalled");
     EXPECT_TRUE(stalled.starts_with("True: " + std::string(reason))) << stalled;
     EXPECT_NE(stalled.find(remedy), std::string::npos) << stalled;
-    EXPECT_TRUE(HasEvent(reason, remedy));
+    EXPECT_TRUE(world.Until([&] { return HasEvent(reason, remedy); }));
     EXPECT_EQ(Live(), "");
   }
   static json InOther(json object) {
@@ -41,7 +41,8 @@ TEST_F(RefusalTest, AuthorityOfAnotherNamespaceMustAllowIt) {
   const std::string stalled = Condition(refused, "Stalled");
   EXPECT_TRUE(stalled.starts_with("True: ReferenceNotAllowed")) << stalled;
   EXPECT_NE(stalled.find("spec.allowedNamespaces"), std::string::npos) << stalled;
-  EXPECT_TRUE(HasEvent("ReferenceNotAllowed", "spec.allowedNamespaces"));
+  EXPECT_TRUE(
+      world.Until([&] { return HasEvent("ReferenceNotAllowed", "spec.allowedNamespaces"); }));
   EXPECT_EQ(Runs(), 0u);
   world.Patch("certificateauthorities", "company",
               {{"spec", {{"allowedNamespaces", {{"from", "All"}}}}}});
@@ -59,7 +60,7 @@ TEST_F(RefusalTest, SecretWithoutTheAllowLabelIsNotRead) {  // R-94
   const std::string ready = Condition(world.Get("certificateauthorities", "company"), "Ready");
   EXPECT_TRUE(ready.starts_with("False: SecretNotAllowed")) << ready;
   EXPECT_NE(ready.find("certflow.dev/allow"), std::string::npos) << ready;
-  EXPECT_TRUE(HasEvent("SecretNotAllowed", "certflow.dev/allow"));
+  EXPECT_TRUE(world.Until([&] { return HasEvent("SecretNotAllowed", "certflow.dev/allow"); }));
   EXPECT_NE(Condition(Workflow(), "Stalled").find("certflow.dev/allow"), std::string::npos);
   EXPECT_EQ(Live(), "");
   // Nobody tells the controller about a Secret: it looks again.
@@ -78,7 +79,7 @@ TEST_F(RefusalTest, SecretOfSomebodyElseIsReplacedOnlyWhenItIsAllowed) {
   EXPECT_NE(message.find("kubectl label secret -n web site-tls certflow.dev/allow=true"),
             std::string::npos)
       << message;
-  EXPECT_TRUE(HasEvent("SecretNotAllowed", "certflow.dev/allow"));
+  EXPECT_TRUE(world.Until([&] { return HasEvent("SecretNotAllowed", "certflow.dev/allow"); }));
   world.Patch("secrets", "site-tls",
               {{"metadata", {{"labels", {{"certflow.dev/allow", "true"}}}}}});
   EXPECT_TRUE(world.Until([&] { return world.RunIs("site", "Succeeded"); }));
@@ -155,7 +156,7 @@ TEST_F(RefusalTest, MailThatNeverGoesOutIsShownAsFailed) {
   world.mail.SetMood(fakes::FakeMail::Mood::kRefuseConnection);
   Issue(Told({"Completed"}));
   ASSERT_TRUE(world.Until([&] { return RunStatus()["outbox"][0]["state"] == "Failed"; }, 2 * kDay));
-  EXPECT_TRUE(HasEvent("NotificationFailed", "Completed to mail"));
+  EXPECT_TRUE(world.Until([&] { return HasEvent("NotificationFailed", "Completed to mail"); }));
   EXPECT_EQ(world.RunIs("site", "Succeeded"), true);
 }
 
