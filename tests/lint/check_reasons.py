@@ -28,7 +28,7 @@ REASON = [re.compile(p, re.DOTALL) for p in (
     rf'\bSkipped\((?:[^,;]*,){{2}}\s*{WORD}',
     rf'RunState::k\w+,\s*{CHOICE}\s*,',                               # the end of a run
     rf'SetCondition\([^;]*?k(?:True|False|Unknown),\s*{CHOICE}',      # conditions
-    rf'Record\(\{{[^;]*?(?:true|false|nullptr),\s*{WORD}',            # events
+    rf'Record\(\s*\{{[^;]*?(?:true|false|nullptr),\s*{WORD}',            # events
     rf'std::string ReasonOf\([^}}]*?return {WORD}',
     rf'return {WORD};\s*(?=[^}}]*return "Http")',
 )]
