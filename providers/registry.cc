@@ -59,6 +59,13 @@ class Registry : public seams::Connector {
     return smtp::MakeSmtpNotifier(channel.settings, std::move(password), parts_.mail);
   }
 
+  Result<std::unique_ptr<seams::Purger>> ConnectPurger(const Context&,
+                                                       const seams::ProviderRef& channel) override {
+    return MakeError(ErrorCode::kInvalid, "NotAPurger",
+                     "the channel " + channel.name + " of type " + channel.type +
+                         " cannot purge: refer to one of a cache");
+  }
+
   seams::Validator& validator() override { return validator_; }
 
   Result<std::string> TrustRoots(const Context& ctx, const seams::ProviderRef& authority) override {

@@ -10,6 +10,7 @@
 #include "controller/base/result.h"
 #include "controller/seams/issuer.h"
 #include "controller/seams/notifier.h"
+#include "controller/seams/purger.h"
 #include "controller/seams/target.h"
 #include "controller/seams/validator.h"
 
@@ -63,6 +64,9 @@ class Connector {
                                                         const TargetRef& target) = 0;
   virtual Result<std::unique_ptr<Notifier>> ConnectNotifier(const Context& ctx,
                                                             const ProviderRef& channel) = 0;
+  // kInvalid, "NotAPurger", for a channel that tells people.
+  virtual Result<std::unique_ptr<Purger>> ConnectPurger(const Context& ctx,
+                                                        const ProviderRef& channel) = 0;
   virtual Validator& validator() = 0;
 
   // Roots that the authority's certificates chain to; empty when it does not say.

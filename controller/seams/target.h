@@ -21,6 +21,28 @@ struct Binding {
   std::string settings;  // JSON text, for example {"certificateFile":"/etc/..."}
 };
 
+// One place where the certificate is used, for people and the audit trail. What does not apply is
+// empty; nothing secret.
+struct Placement {
+  std::string device;        // the host, the device's management name, or "kubernetes"
+  std::string address;       // numeric, where the device tells at which it listens
+  int port = 0;              // 0: unknown
+  std::string virtual_host;  // a virtual server's full path, or "*:443" of a web server
+  std::string server_name;
+  std::string side;      // "ClientSide" or "ServerSide", where the device knows both
+  std::string profile;   // the device's own word for what holds the certificate
+  std::string location;  // a file, or "Secret web/shop-tls"
+  friend bool operator==(const Placement&, const Placement&) = default;
+};
+inline constexpr std::size_t kMaxPlacements = 50;
+
+// What a target must be told to go back, where it does not keep that by itself: what stood there
+// before, in the device's own words. Recorded in the ledger before the switch, so bounded
+// (kMaxWayBack entries, kMaxWayBackBytes each) and nothing secret.
+using WayBack = std::map<std::string, std::string>;
+inline constexpr std::size_t kMaxWayBack = 32;
+inline constexpr std::size_t kMaxWayBackBytes = 2048;
+
 // What stands on the target now. `active` names a version, or what stood there before us
 // ("original-<first 8 of fingerprint>"); empty when nothing is there yet.
 struct TargetState {
@@ -29,9 +51,13 @@ struct TargetState {
   // What was active before `active`, where the target keeps that by itself in the same step as the
   // switch ("" inside: nothing stood there). Then a switch needs no intent elsewhere.
   std::optional<std::string> previous;
+  WayBack way_back;                 // to `active`; for targets that do not remember it
   std::vector<std::string> staged;  // versions that Activate can switch to
-  bool running = true;              // what is configured is also loaded (reloaded after a switch)
-  std::map<std::string, std::string> details;  // evidence: host, file, namespace; no secrets
+  bool running = true;  // what is configured is also loaded; false asks for Activate once more
+  // What the target still does by itself after a switch ("config-sync to dg: Changes Pending");
+  // empty when it is through. Until then it is looked at again, and nothing is done.
+  std::string settling;
+  std::vector<Placement> placements;  // at most kMaxPlacements
 };
 
 struct StagedRef {
@@ -39,6 +65,7 @@ struct StagedRef {
   // True when this takes a change back: then what cannot be checked before (a broken configuration
   // that somebody else made) does not stop it.
   bool reverting = false;
+  WayBack way_back = {};  // with `reverting`: what Observe told of `version` before the switch
 };
 
 struct KeepList {
@@ -50,7 +77,9 @@ struct KeepList {
 class Target {
  public:
   virtual ~Target() = default;
-  // Whether Observe tells `previous`.
+  // Whether Observe tells `previous`. Where not, the caller records `active` and `way_back` before
+  // the switch, and calls Activate until it has returned success once since: what follows a switch
+  // (saving, passing it on to a peer) is finished by Activate on a version that is active already.
   virtual bool remembers_previous() const { return false; }
   // Reads and changes nothing.
   virtual Result<TargetState> Observe(const Context& ctx, const Binding& at) = 0;
@@ -61,8 +90,9 @@ class Target {
   // an error what was live before is live again, or the error is kUnknownOutcome.
   virtual Result<void> Activate(const Context& ctx, const Binding& at, const StagedRef& which) = 0;
   // Takes the certificate out again where nothing stood before us (the way back from a first
-  // deployment).
-  virtual Result<void> Deactivate(const Context& ctx, const Binding& at) = 0;
+  // deployment). `way_back` is what Observe told before that.
+  virtual Result<void> Deactivate(const Context& ctx, const Binding& at,
+                                  const WayBack& way_back) = 0;
   // Removes staged versions that are neither kept nor active.
   virtual Result<void> Prune(const Context& ctx, const Binding& at, const KeepList& keep) = 0;
 };

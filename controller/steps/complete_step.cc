@@ -1,5 +1,6 @@
 #include "controller/steps/complete_step.h"
 
+#include "controller/steps/target_access.h"
 #include "controller/workflow/ledger.h"
 
 namespace certflow::steps {
@@ -29,18 +30,15 @@ Result<ActResult> CompleteStep::Act(const Context& ctx, const StepScope& scope,
                                     const workflow::Needed&) {
   std::string problems;
   for (const api::LedgerEntry* entry : workflow::TouchedTargets(scope.run.status)) {
-    const api::PlannedTarget* planned = workflow::TargetOf(scope.plan, *entry);
-    if (planned == nullptr) continue;
     auto prune = [&]() -> Result<void> {
-      CF_ASSIGN_OR_RETURN(auto resolved, ResolveTarget(scope, *planned));
-      CF_ASSIGN_OR_RETURN(auto target, parts_.connector.ConnectTarget(ctx, resolved));
+      CF_ASSIGN_OR_RETURN(auto at, ConnectTargetOf(ctx, scope, parts_.connector, *entry));
       seams::KeepList keep{{scope.run.meta.name}};
       auto previous = entry->memo.find(workflow::kMemoPrevious);
       if (previous != entry->memo.end()) keep.versions.push_back(previous->second);
-      return target->Prune(ctx, resolved.binding, keep);
+      return at.target->Prune(ctx, at.binding, keep);
     };
     if (auto done = prune(); !done.ok()) {
-      problems += (problems.empty() ? "" : "; ") + planned->id + ": " + done.error().message;
+      problems += (problems.empty() ? "" : "; ") + entry->target + ": " + done.error().message;
     }
   }
   std::string note = problems.empty() ? "old versions removed"

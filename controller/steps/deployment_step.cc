@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controller/steps/target_access.h"
 #include "controller/workflow/ledger.h"
 
 namespace certflow::steps {
@@ -15,72 +16,47 @@ constexpr const char* kMemoStaged = "staged";
 
 // Keeps what an earlier intent recorded: after a crash in the middle the target may already show
 // the new version as active.
-workflow::StepMemo ActivationMemo(workflow::StepMemo memo, const seams::TargetState& state,
-                                  const std::string& version) {
+Result<workflow::StepMemo> ActivationMemo(workflow::StepMemo memo, const seams::TargetState& state,
+                                          const std::string& version) {
   if (!memo.contains(workflow::kMemoPrevious)) {
     memo[workflow::kMemoPrevious] =
         state.active == version ? state.previous.value_or("") : state.active;
+    if (state.active != version) CF_RETURN_IF_ERROR(NoteWayBack(memo, state.way_back));
   }
   memo[workflow::kMemoTouched] = "true";
   return memo;
 }
 
-std::string Describe(const seams::TargetState& state) {
-  std::string out;
-  for (const auto& [key, value] : state.details) {
-    out += (out.empty() ? "" : ", ") + key + " " + Sanitize(value, 200);
-  }
-  return out;
-}
-
 }  // namespace
 
 seams::Party DeploymentStep::Party(const StepScope& scope) const {
-  const api::PlannedTarget* target = workflow::TargetOf(scope.plan, scope.entry);
-  if (target == nullptr) return {};
-  auto resolved = ResolveTarget(scope, *target);
-  return resolved.ok() ? parts_.connector.PartyOf(resolved->provider) : seams::Party();
-}
-
-Result<seams::Target*> DeploymentStep::Connect(const Context& ctx, const StepScope& scope,
-                                               seams::Binding& binding) const {
-  const api::PlannedTarget* target = workflow::TargetOf(scope.plan, scope.entry);
-  if (target == nullptr) {
-    return MakeError(ErrorCode::kInvalid, "TargetNotInPlan",
-                     "the plan has no target " + scope.entry.target);
-  }
-  CF_ASSIGN_OR_RETURN(auto resolved, ResolveTarget(scope, *target));
-  binding = resolved.binding;
-  auto& kept = scope.scratch.targets[target->id];
-  if (!kept) {
-    CF_ASSIGN_OR_RETURN(kept, parts_.connector.ConnectTarget(ctx, resolved));
-  }
-  return kept.get();
+  return PartyOfTarget(scope, parts_.connector);
 }
 
 Result<workflow::Observation> DeploymentStep::Observe(const Context& ctx, const StepScope& scope) {
   using workflow::Effect;
   using workflow::Observation;
-  seams::Binding binding;
-  CF_ASSIGN_OR_RETURN(auto target, Connect(ctx, scope, binding));
-  CF_ASSIGN_OR_RETURN(auto state, target->Observe(ctx, binding));
+  CF_ASSIGN_OR_RETURN(auto at, ConnectTargetOf(ctx, scope, parts_.connector, scope.entry));
+  CF_ASSIGN_OR_RETURN(auto state, at.target->Observe(ctx, at.binding));
   const std::string& version = scope.run.meta.name;
   const workflow::StepMemo& memo = scope.entry.memo;
+  CF_ASSIGN_OR_RETURN(auto after, ActivationMemo(memo, state, version));
   bool same = scope.run.status.certificate &&
               state.fingerprint == scope.run.status.certificate->fingerprint;
-  if (state.active == version && state.running && same) {
-    return Observation(
-        workflow::Done{"Deployed", Describe(state), ActivationMemo(memo, state, version)});
+  if (same) {
+    CF_ASSIGN_OR_RETURN(auto judged, JudgeSwitch(ctx, *at.target, state, memo, version));
+    if (std::holds_alternative<workflow::Done>(judged)) {
+      return Observation(workflow::Done{"Deployed", DescribePlacements(state), std::move(after)});
+    }
+    if (std::holds_alternative<workflow::InProgress>(judged)) return judged;
+  }
+  if (at.target->remembers_previous()) {
+    return Observation(workflow::Needed{kActionDeploy, Effect::kRepeatable, std::move(after)});
   }
   bool staged = memo.contains(kMemoStaged) ||
                 std::find(state.staged.begin(), state.staged.end(), version) != state.staged.end();
-  if (target->remembers_previous()) {
-    return Observation(
-        workflow::Needed{kActionDeploy, Effect::kRepeatable, ActivationMemo(memo, state, version)});
-  }
   if (!staged) return Observation(workflow::Needed{kActionStage, Effect::kRepeatable, memo});
-  return Observation(
-      workflow::Needed{kActionActivate, Effect::kGuarded, ActivationMemo(memo, state, version)});
+  return Observation(workflow::Needed{kActionActivate, Effect::kGuarded, std::move(after)});
 }
 
 Result<const seams::Bundle*> DeploymentStep::LoadBundle(const Context& ctx,
@@ -111,16 +87,16 @@ Result<const seams::Bundle*> DeploymentStep::LoadBundle(const Context& ctx,
 
 Result<ActResult> DeploymentStep::Act(const Context& ctx, const StepScope& scope,
                                       const workflow::Needed& needed) {
-  seams::Binding binding;
-  CF_ASSIGN_OR_RETURN(auto target, Connect(ctx, scope, binding));
+  CF_ASSIGN_OR_RETURN(auto at, ConnectTargetOf(ctx, scope, parts_.connector, scope.entry));
   workflow::StepMemo memo = needed.memo;
   if (needed.action != kActionActivate) {
     CF_ASSIGN_OR_RETURN(auto bundle, LoadBundle(ctx, scope));
-    CF_RETURN_IF_ERROR(target->Stage(ctx, binding, *bundle));
+    CF_RETURN_IF_ERROR(at.target->Stage(ctx, at.binding, *bundle));
     memo[kMemoStaged] = "true";
   }
   if (needed.action != kActionStage) {
-    CF_RETURN_IF_ERROR(target->Activate(ctx, binding, {scope.run.meta.name, false}));
+    CF_RETURN_IF_ERROR(at.target->Activate(ctx, at.binding, {scope.run.meta.name}));
+    NoteActivated(memo, ctx.clock.Now());
   }
   ActResult result;
   result.memo = std::move(memo);

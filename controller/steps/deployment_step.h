@@ -16,8 +16,6 @@ class DeploymentStep : public Step {
                         const workflow::Needed& needed) override;
 
  private:
-  Result<seams::Target*> Connect(const Context& ctx, const StepScope& scope,
-                                 seams::Binding& binding) const;
   Result<const seams::Bundle*> LoadBundle(const Context& ctx, const StepScope& scope) const;
 
   StepParts parts_;

@@ -1,5 +1,6 @@
 #include "controller/steps/rollback_step.h"
 
+#include "controller/steps/target_access.h"
 #include "controller/workflow/ledger.h"
 
 namespace certflow::steps {
@@ -20,62 +21,52 @@ bool IsExpired(const StepScope& scope, const std::string& version, WallTime now)
 }  // namespace
 
 seams::Party RollbackStep::Party(const StepScope& scope) const {
-  const api::PlannedTarget* target = workflow::TargetOf(scope.plan, scope.entry);
-  if (target == nullptr) return {};
-  auto resolved = ResolveTarget(scope, *target);
-  return resolved.ok() ? parts_.connector.PartyOf(resolved->provider) : seams::Party();
-}
-
-Result<std::unique_ptr<seams::Target>> RollbackStep::Connect(const Context& ctx,
-                                                             const StepScope& scope,
-                                                             seams::Binding& binding) const {
-  const api::PlannedTarget* target = workflow::TargetOf(scope.plan, scope.entry);
-  if (target == nullptr) {
-    return MakeError(ErrorCode::kInvalid, "TargetNotInPlan",
-                     "the plan has no target " + scope.entry.target);
-  }
-  CF_ASSIGN_OR_RETURN(auto resolved, ResolveTarget(scope, *target));
-  binding = resolved.binding;
-  return parts_.connector.ConnectTarget(ctx, resolved);
+  return PartyOfTarget(scope, parts_.connector);
 }
 
 Result<workflow::Observation> RollbackStep::Observe(const Context& ctx, const StepScope& scope) {
   using workflow::Effect;
   using workflow::Observation;
+  const workflow::StepMemo& memo = scope.entry.memo;
   std::string previous = PreviousOf(scope);
-  seams::Binding binding;
-  CF_ASSIGN_OR_RETURN(auto target, Connect(ctx, scope, binding));
-  CF_ASSIGN_OR_RETURN(auto state, target->Observe(ctx, binding));
-  bool back = state.active == previous && state.running;
+  CF_ASSIGN_OR_RETURN(auto at, ConnectTargetOf(ctx, scope, parts_.connector, scope.entry));
+  CF_ASSIGN_OR_RETURN(auto state, at.target->Observe(ctx, at.binding));
   // Somebody else has put something there since; that is not ours to overwrite.
-  bool foreign =
-      !state.active.empty() && state.active != previous && state.active != scope.run.meta.name;
-  if (back || foreign) {
-    std::string message = foreign            ? "left alone: " + state.active + " stands there now"
-                          : previous.empty() ? "nothing stands there, as before"
-                                             : "back to " + previous;
-    return Observation(workflow::Done{foreign ? "NotOurs" : "PutBack", message, scope.entry.memo});
+  if (!state.active.empty() && state.active != previous && state.active != scope.run.meta.name) {
+    return Observation(
+        workflow::Done{"NotOurs", "left alone: " + state.active + " stands there now", memo});
+  }
+  CF_ASSIGN_OR_RETURN(auto judged, JudgeSwitch(ctx, *at.target, state, memo, previous));
+  if (std::holds_alternative<workflow::InProgress>(judged)) return judged;
+  if (std::holds_alternative<workflow::Done>(judged)) {
+    return Observation(workflow::Done{
+        "PutBack", previous.empty() ? "nothing stands there, as before" : "back to " + previous,
+        memo});
   }
   if (previous.empty()) {
-    return Observation(workflow::Needed{"Deactivate", Effect::kRepeatable, scope.entry.memo});
+    return Observation(workflow::Needed{"Deactivate", Effect::kRepeatable, memo});
   }
   if (IsExpired(scope, previous, ctx.clock.Now())) {
     return MakeError(ErrorCode::kRefused, "PreviousExpired",
                      "the certificate of " + previous + " has expired; the new one stays in place");
   }
-  return Observation(workflow::Needed{"Activate", Effect::kRepeatable, scope.entry.memo});
+  return Observation(workflow::Needed{"Activate", Effect::kRepeatable, memo});
 }
 
 Result<ActResult> RollbackStep::Act(const Context& ctx, const StepScope& scope,
                                     const workflow::Needed& needed) {
-  seams::Binding binding;
-  CF_ASSIGN_OR_RETURN(auto target, Connect(ctx, scope, binding));
+  CF_ASSIGN_OR_RETURN(auto at, ConnectTargetOf(ctx, scope, parts_.connector, scope.entry));
+  seams::WayBack way_back = WayBackOf(scope.entry.memo);
   if (needed.action == "Deactivate") {
-    CF_RETURN_IF_ERROR(target->Deactivate(ctx, binding));
+    CF_RETURN_IF_ERROR(at.target->Deactivate(ctx, at.binding, way_back));
   } else {
-    CF_RETURN_IF_ERROR(target->Activate(ctx, binding, {PreviousOf(scope), true}));
+    CF_RETURN_IF_ERROR(
+        at.target->Activate(ctx, at.binding, {PreviousOf(scope), true, std::move(way_back)}));
   }
-  return ActResult{needed.memo, false, std::nullopt, std::nullopt};
+  ActResult result;
+  result.memo = needed.memo;
+  NoteActivated(result.memo, ctx.clock.Now());
+  return result;
 }
 
 }  // namespace certflow::steps

@@ -16,8 +16,6 @@ class RollbackStep : public Step {
                         const workflow::Needed& needed) override;
 
  private:
-  Result<std::unique_ptr<seams::Target>> Connect(const Context& ctx, const StepScope& scope,
-                                                 seams::Binding& binding) const;
   StepParts parts_;
 };
 

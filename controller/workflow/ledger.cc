@@ -117,6 +117,7 @@ void AppendRollback(const api::Plan& plan, api::RunStatus& status) {
   for (const LedgerEntry* touched : TouchedTargets(status)) {
     LedgerEntry entry = Entry("rollback/" + touched->target, kStepRollback, touched->target);
     entry.memo = touched->memo;
+    entry.memo.erase(kMemoActivated);
     add.push_back(std::move(entry));
   }
   if (!plan.spec.endpoints.empty()) {

@@ -28,6 +28,8 @@ inline constexpr std::string_view kStepRollbackValidation = "Rollback-Validation
 inline constexpr const char* kMemoTouched = "touched";  // "true": something live may be changed
 inline constexpr const char* kMemoPrevious =
     "previous";  // the version before, empty: nothing stood
+// When Activate returned success; what follows a switch is not over before that.
+inline constexpr const char* kMemoActivated = "activated";
 
 // Every step of the plan in its order. What the plan does not need is there too, skipped, with the
 // reason.

@@ -149,9 +149,10 @@ Result<seams::TargetState> HostFiles::Observe(const Context& ctx, const seams::B
   CF_ASSIGN_OR_RETURN(const Place place, Locate(at));
   CF_ASSIGN_OR_RETURN(const std::string answer, Run(ctx, at, {kObserve, {}, {}, false}));
   seams::TargetState state = ToState(ParseObserved(answer));
-  state.details = {{"host", host_},
-                   {"certificateFile", place.paths.certificate_file},
-                   {"keyFile", place.paths.key_file}};
+  seams::Placement placement;
+  placement.device = host_;
+  placement.location = place.paths.certificate_file;
+  state.placements = {std::move(placement)};
   return state;
 }
 

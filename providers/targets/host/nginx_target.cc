@@ -52,7 +52,7 @@ class NginxTarget : public seams::Target {
                         const seams::StagedRef& which) override {
     return files_.Activate(ctx, at, which);
   }
-  Result<void> Deactivate(const Context& ctx, const Binding& at) override {
+  Result<void> Deactivate(const Context& ctx, const Binding& at, const seams::WayBack&) override {
     return files_.Deactivate(ctx, at);
   }
   Result<void> Prune(const Context& ctx, const Binding& at, const seams::KeepList& keep) override {

@@ -54,7 +54,8 @@ class SecretTarget : public seams::Target {
   Result<void> Stage(const Context& ctx, const Binding& at, const seams::Bundle& bundle) override;
   Result<void> Activate(const Context& ctx, const Binding& at,
                         const seams::StagedRef& which) override;
-  Result<void> Deactivate(const Context& ctx, const Binding& at) override;
+  Result<void> Deactivate(const Context& ctx, const Binding& at,
+                          const seams::WayBack& way_back) override;
   Result<void> Prune(const Context& ctx, const Binding& at, const seams::KeepList& keep) override;
 
  private:
@@ -118,7 +119,10 @@ Result<seams::TargetState> SecretTarget::Observe(const Context& ctx, const Bindi
   CF_ASSIGN_OR_RETURN(const std::string name, SecretName(at, options_.default_secret_name));
   CF_ASSIGN_OR_RETURN(std::optional<SecretObject> live, Find(ctx, name));
   seams::TargetState state;
-  state.details = {{"namespace", options_.ns}, {"secret", name}};
+  seams::Placement placement;
+  placement.device = "kubernetes";
+  placement.location = "Secret " + options_.ns + "/" + name;
+  state.placements = {std::move(placement)};
   if (live) {
     const TlsData data = TlsData::Of(*live);
     state.fingerprint = data.Fingerprint();
@@ -292,7 +296,8 @@ Result<std::optional<SecretObject>> SecretTarget::FindOwn(const Context& ctx, co
   return live;
 }
 
-Result<void> SecretTarget::Deactivate(const Context& ctx, const Binding& at) {
+Result<void> SecretTarget::Deactivate(const Context& ctx, const Binding& at,
+                                      const seams::WayBack&) {
   CF_ASSIGN_OR_RETURN(const std::string name, SecretName(at, options_.default_secret_name));
   CF_ASSIGN_OR_RETURN(std::optional<SecretObject> live, FindOwn(ctx, at, name));
   if (!live) return {};

@@ -158,7 +158,7 @@ TEST_F(NginxTargetTest, LinksOfAnotherToolAreFollowedAndTheirContentComesBack) {
   fs::create_symlink("../archive/key1.pem", key);
   Deploy(first_, "st-1");
   EXPECT_EQ(world_.Live(at_)->fingerprint, first_.fingerprint);
-  ASSERT_TRUE(world_.Connect()->Deactivate(ctx(), at_).ok());
+  ASSERT_TRUE(world_.Connect()->Deactivate(ctx(), at_, {}).ok());
   EXPECT_EQ(*world_.Live(at_), original_);
   EXPECT_EQ(test::ReadFile(archive / "key1.pem"), original_.key) << "the tool's own file is whole";
   fs::remove_all(archive);
@@ -338,7 +338,7 @@ TEST_F(NginxKillTest, FirstActivateKilledAtEveryCommand) {
 
 TEST_F(NginxKillTest, DeactivateKilledAtEveryCommand) {
   Sweep(false, true, second_, "st-2",
-        [&](seams::Target& target) { (void)target.Deactivate(ctx(), at_).ok(); });
+        [&](seams::Target& target) { (void)target.Deactivate(ctx(), at_, {}).ok(); });
 }
 
 TEST_F(NginxKillTest, PruneKilledAtEveryCommand) {

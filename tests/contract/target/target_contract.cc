@@ -141,20 +141,20 @@ TEST_P(TargetContract, FirstDeploymentIsTakenOutAgain) {
   Deploy(First(), "st-1");
   ExpectLive(First());
   EXPECT_EQ(Observe().previous, "");
-  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_).ok());
+  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, {}).ok());
   EXPECT_FALSE(world_->Live(at_).has_value());
   EXPECT_EQ(Observe().active, "");
-  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_).ok()) << "twice is once";
+  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, {}).ok()) << "twice is once";
   Deploy(Second(), "st-2");
   ExpectLive(Second());
 }
 
 TEST_P(TargetContract, DeactivateNeverTakesAwayWhatWasThere) {
   world_->PutForeign(at_, Original());
-  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_).ok());
+  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, {}).ok());
   ExpectLive(Original());
   Deploy(First(), "st-1");
-  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_).ok());
+  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, {}).ok());
   ExpectLive(Original());
 }
 
@@ -244,7 +244,7 @@ TEST_P(TargetContract, TwoWorkflowsDoNotTouchEachOther) {
   }
   ExpectLive(First());
   EXPECT_EQ(world_->Live(other)->fingerprint, Second().fingerprint);
-  ASSERT_TRUE(Connect()->Deactivate(ctx(), other).ok());
+  ASSERT_TRUE(Connect()->Deactivate(ctx(), other, {}).ok());
   ASSERT_TRUE(Connect()->Prune(ctx(), other, {}).ok());
   ExpectLive(First());
   EXPECT_EQ(Observe().active, "st-1");

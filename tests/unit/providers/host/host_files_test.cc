@@ -44,15 +44,15 @@ class HostAnswerTest : public testing::Test {
 };
 
 TEST_F(HostAnswerTest, CommandsGoThroughSudoOnlyWhenAsked) {
-  (void)Connect(net::CommandResult{0, "certflow ok\n", ""})->Deactivate(ctx(), at_).ok();
+  (void)Connect(net::CommandResult{0, "certflow ok\n", ""})->Deactivate(ctx(), at_, {}).ok();
   EXPECT_TRUE(command_.starts_with("sh -c '"));
-  (void)Connect(net::CommandResult{0, "certflow ok\n", ""}, true)->Deactivate(ctx(), at_).ok();
+  (void)Connect(net::CommandResult{0, "certflow ok\n", ""}, true)->Deactivate(ctx(), at_, {}).ok();
   EXPECT_TRUE(command_.starts_with("sudo -n sh -c '"));
 }
 
 TEST_F(HostAnswerTest, SudoThatRefusesIsToldAsSuch) {
   const auto done = Connect(net::CommandResult{1, "", "sudo: a password is required\n"}, true)
-                        ->Deactivate(ctx(), at_);
+                        ->Deactivate(ctx(), at_, {});
   ASSERT_FALSE(done.ok());
   EXPECT_EQ(done.error().code, ErrorCode::kForbidden);
   EXPECT_EQ(done.error().reason, "SudoRefused");

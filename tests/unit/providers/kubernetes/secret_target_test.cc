@@ -163,7 +163,7 @@ TEST_F(SecretTargetTest, PruneWritesTheListOnlyWhenItSparesEnough) {
 
 TEST_F(SecretTargetTest, DeactivateInAnotherNamespaceLeavesNoKeyBehind) {
   Deploy("edge", "st-1", false);
-  ASSERT_TRUE(Connect("edge")->Deactivate(ctx(), at_).ok());
+  ASSERT_TRUE(Connect("edge")->Deactivate(ctx(), at_, {}).ok());
   EXPECT_EQ(store_.size(), 0u);
 }
 

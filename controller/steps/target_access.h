@@ -1,0 +1,41 @@
+#pragma once
+
+#include <string>
+
+#include "controller/steps/step.h"
+
+namespace certflow::steps {
+
+// A planned target, connected, and where on it the certificate goes.
+struct ConnectedTarget {
+  seams::Target* target = nullptr;  // the scratch's
+  seams::Binding binding;
+};
+
+// The target of the scope's entry, connected once a reconcile. kInvalid "TargetNotInPlan",
+// "TargetTypeMismatch"; beyond that the errors of Directory and Connector.
+Result<ConnectedTarget> ConnectTargetOf(const Context& ctx, const StepScope& scope,
+                                        seams::Connector& connector,
+                                        const api::LedgerEntry& entry);
+// Whom the entry's target talks to; nobody where it cannot be found.
+seams::Party PartyOfTarget(const StepScope& scope, const seams::Connector& connector);
+
+// What a target said about going back, as memo entries and as it was. kRefused, "WayBackTooLarge":
+// nothing is switched that could not be taken back.
+Result<void> NoteWayBack(workflow::StepMemo& memo, const seams::WayBack& way_back);
+seams::WayBack WayBackOf(const workflow::StepMemo& memo);
+
+// Whether what follows a switch to `version` is over too. Done: it is. InProgress: the target works
+// on. Needed("") : Activate has to be called (again). kRefused, "NotSettled", after kSettleLimit.
+inline constexpr Duration kSettleLimit{15 * 60'000};
+Result<workflow::Observation> JudgeSwitch(const Context& ctx, const seams::Target& target,
+                                          const seams::TargetState& state,
+                                          const workflow::StepMemo& memo,
+                                          std::string_view version);
+// Notes that Activate returned success.
+void NoteActivated(workflow::StepMemo& memo, WallTime now);
+
+// "edge-1 /etc/nginx/tls/site.pem, edge-2 ...": the placements, for the ledger.
+std::string DescribePlacements(const seams::TargetState& state);
+
+}  // namespace certflow::steps
