@@ -10,6 +10,7 @@
 #include "providers/issuers/ca/ca_issuer.h"
 #include "providers/notifiers/smtp/smtp_notifier.h"
 #include "providers/settings.h"
+#include "providers/targets/f5/f5_target.h"
 #include "providers/targets/host/host_settings.h"
 #include "providers/targets/host/nginx_target.h"
 #include "providers/targets/kubernetes/secret_target.h"
@@ -29,6 +30,7 @@ class Registry : public seams::Connector {
  public:
   explicit Registry(const RegistryParts& parts)
       : parts_(parts),
+        f5_(parts.http),
         authorities_(parts, [this](const Context& ctx, const seams::ProviderRef& target) {
           return ConnectShell(ctx, target);
         }) {}
@@ -47,6 +49,10 @@ class Registry : public seams::Connector {
     if (target.provider.type == "nginx") {
       CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target.provider));
       return host::MakeNginxTarget(target.provider.settings, std::move(shell));
+    }
+    if (target.provider.type == "f5") {
+      CF_ASSIGN_OR_RETURN(auto login, F5Login(ctx, target.provider));
+      return f5_.Connect(target.provider, std::move(login));
     }
     return UnknownType("target", target.provider);
   }
@@ -84,6 +90,10 @@ class Registry : public seams::Connector {
                                             const seams::ProviderRef& target) override {
     if (target.type == "kubernetes")
       return seams::Readiness{"writes TLS Secrets here", {}, {}, {}, {}};
+    if (target.type == "f5") {
+      CF_ASSIGN_OR_RETURN(auto login, F5Login(ctx, target));
+      return f5_.CheckReady(ctx, target, std::move(login));
+    }
     if (target.type != "nginx") return UnknownType("target", target);
     CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target));
     CF_ASSIGN_OR_RETURN(auto found, host::CheckNginxHost(ctx, target.settings, *shell));
@@ -104,6 +114,7 @@ class Registry : public seams::Connector {
       return {"ssh/" + settings.value("host", "") + ":" +
               std::to_string(settings.value("port", 22))};
     }
+    if (object.type == "f5") return f5::F5Targets::PartyOf(object);
     // Servers that are made for many at once.
     constexpr int kManyActions = 32;
     constexpr int kManyReads = 64;
@@ -137,6 +148,15 @@ class Registry : public seams::Connector {
   }
 
  private:
+  Result<f5::F5Targets::Login> F5Login(const Context& ctx, const seams::ProviderRef& target) {
+    f5::F5Targets::Login login;
+    CF_ASSIGN_OR_RETURN(login.user,
+                        ReadSecretRef(ctx, parts_.secrets, target, "usernameSecretRef"));
+    CF_ASSIGN_OR_RETURN(login.password,
+                        ReadSecretRef(ctx, parts_.secrets, target, "passwordSecretRef"));
+    return login;
+  }
+
   // A target writes only into its own namespace; the workflow's own Secret is beside the workflow.
   Result<std::unique_ptr<seams::Target>> SecretTargetFor(const seams::TargetRef& target) {
     nlohmann::json binding = ParseSettingsObject(target.binding.settings);
@@ -159,6 +179,7 @@ class Registry : public seams::Connector {
 
   RegistryParts parts_;
   TlsValidator validator_;
+  f5::F5Targets f5_;
   Authorities authorities_;
 };
 

@@ -27,7 +27,7 @@ struct RegistryParts {
   std::uint16_t http01_port = 80;
 };
 
-// The one table from type name to provider: authorities acme, ca; targets kubernetes, nginx;
+// The one table from type name to provider: authorities acme, ca; targets f5, kubernetes, nginx;
 // channels smtp. Thread-safe.
 std::unique_ptr<seams::Connector> MakeRegistry(const RegistryParts& parts);
 

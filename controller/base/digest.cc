@@ -13,6 +13,16 @@ bool IsHmacDigest(std::string_view digest) {
          digest == "SHA512";
 }
 
+std::string Digest(std::string_view bytes, const EVP_MD* kind, std::size_t length) {
+  std::string digest(length, '\0');
+  unsigned int size = 0;
+  const int done = EVP_Digest(bytes.data(), bytes.size(),
+                              reinterpret_cast<unsigned char*>(digest.data()), &size, kind, nullptr);
+  // Both are in every provider; only memory can be missing.
+  if (done != 1) throw std::bad_alloc();
+  return digest;
+}
+
 }  // namespace
 
 std::string HexEncode(std::string_view bytes) {
@@ -27,16 +37,8 @@ std::string HexEncode(std::string_view bytes) {
   return text;
 }
 
-std::string Sha256(std::string_view bytes) {
-  std::string digest(32, '\0');
-  unsigned int size = 0;
-  const int done =
-      EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &size,
-                 EVP_sha256(), nullptr);
-  // SHA-256 is in every provider; only memory can be missing.
-  if (done != 1) throw std::bad_alloc();
-  return digest;
-}
+std::string Sha256(std::string_view bytes) { return Digest(bytes, EVP_sha256(), 32); }
+std::string Sha1(std::string_view bytes) { return Digest(bytes, EVP_sha1(), 20); }
 
 Result<std::string> Hmac(std::string_view digest, std::string_view key, std::string_view data) {
   if (!IsHmacDigest(digest)) {
