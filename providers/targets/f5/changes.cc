@@ -105,7 +105,7 @@ void AddCreation(const Slot& slot, const std::vector<ChainEntry>& entries,
   body["defaultsFrom"] = !made.parent.empty() ? made.parent
                          : client             ? "/Common/clientssl"
                                               : "/Common/serverssl";
-  if (!made.server_name.empty()) body["serverName"] = made.server_name;
+  if (!slot.server_name.empty()) body["serverName"] = slot.server_name;
   body["sniDefault"] = made.sni_default ? "true" : "false";
   to.push_back({"profile " + slot.profile, "POST",
                 client ? "/mgmt/tm/ltm/profile/client-ssl" : "/mgmt/tm/ltm/profile/server-ssl",

@@ -82,10 +82,13 @@ std::optional<Origin> OriginOf(std::string_view source_path) {
   return origin;
 }
 
-std::string CreatedProfilePath(std::string_view virtual_server, bool client_side) {
+std::string CreatedProfilePath(std::string_view virtual_server, std::string_view server_name,
+                               bool client_side) {
   const std::string_view leaf = LeafOf(virtual_server);
-  return std::string(virtual_server.substr(0, virtual_server.size() - leaf.size())) + "certflow_" +
-         std::string(leaf) + (client_side ? "_clientssl" : "_serverssl");
+  std::string path(virtual_server.substr(0, virtual_server.size() - leaf.size()));
+  path += "certflow_" + std::string(leaf);
+  if (!server_name.empty()) path += "_" + PlainText(server_name);
+  return path + (client_side ? "_clientssl" : "_serverssl");
 }
 
 std::string UrlId(std::string_view full_path) {

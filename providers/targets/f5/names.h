@@ -38,8 +38,10 @@ std::string UploadName(const Origin& origin, std::string_view extension);
 // Empty for what certflow did not make.
 std::optional<Origin> OriginOf(std::string_view source_path);
 
-// The profile that is made for a virtual server which has none: beside it, with a stable name.
-std::string CreatedProfilePath(std::string_view virtual_server, bool client_side);
+// The profile that is made for a virtual server which has none (for this server name): beside it,
+// with a stable name, so that a renewal changes what is in it and not the virtual server.
+std::string CreatedProfilePath(std::string_view virtual_server, std::string_view server_name,
+                               bool client_side);
 
 // "/Common/www.crt" as it stands in a URL: "~Common~www.crt".
 std::string UrlId(std::string_view full_path);

@@ -128,7 +128,6 @@ Result<std::string> ReadPartition(const json& from, std::string_view otherwise) 
 Result<NewProfile> ReadNewProfile(const json& from) {
   NewProfile made;
   CF_RETURN_IF_ERROR(ReadString(from, "parent", made.parent));
-  CF_RETURN_IF_ERROR(ReadString(from, "serverName", made.server_name));
   const std::string_view parent = made.parent;
   if (!parent.empty() &&
       (!parent.starts_with('/') || parent.find('/', 1) == parent.npos ||

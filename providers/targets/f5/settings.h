@@ -35,8 +35,7 @@ enum class Side { kClient, kServer };
 std::string_view SideName(Side side);
 
 struct NewProfile {
-  std::string parent;       // full path; empty: the device's own default
-  std::string server_name;  // SNI, or empty
+  std::string parent;  // full path; empty: the device's own default
   bool sni_default = false;
 };
 
@@ -45,7 +44,7 @@ struct Place {
   std::string virtual_server;  // full path, or empty
   Side side = Side::kClient;
   std::string profile;      // full path; empty: the virtual server's only one
-  std::string server_name;  // which one, where the virtual server has several
+  std::string server_name;  // SNI: which one, where the virtual server has several
   std::optional<NewProfile> create;  // where it has none
 };
 inline constexpr std::size_t kMaxPlaces = 20;

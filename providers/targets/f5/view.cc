@@ -42,6 +42,10 @@ Result<VirtualServer> ReadVirtualServer(const Context& ctx, Access& access,
   return std::move(*virtual_server);
 }
 
+std::string CreatedPath(const Place& place) {
+  return CreatedProfilePath(place.virtual_server, place.server_name, place.side == Side::kClient);
+}
+
 // The profiles of one side, read. Devices before 12.1 do not tell a profile's kind; those are not
 // supported.
 Result<std::vector<Slot>> ReadProfilesOf(const Context& ctx, Access& access, const Place& place,
@@ -56,7 +60,7 @@ Result<std::vector<Slot>> ReadProfilesOf(const Context& ctx, Access& access, con
     slot.virtual_server = on.path;
     slot.address = on.address;
     slot.port = on.port;
-    if (attached.path == CreatedProfilePath(on.path, place.side == Side::kClient)) {
+    if (attached.path == CreatedPath(place)) {
       slot.create = place.create;
     }
     // Several virtual servers may share one profile.
@@ -103,11 +107,12 @@ Result<Slot> ReadNewSlot(const Context& ctx, Access& access, const Place& place,
                          const VirtualServer& on, View& view) {
   Slot slot;
   slot.side = place.side;
-  slot.profile = CreatedProfilePath(on.path, place.side == Side::kClient);
+  slot.profile = CreatedPath(place);
   slot.virtual_server = on.path;
   slot.address = on.address;
   slot.port = on.port;
   slot.create = place.create;
+  slot.server_name = place.server_name;
   auto read = ReadSlot(ctx, access, slot, view);
   if (!read.ok() && read.error().reason != "ProfileMissing") return std::move(read).error();
   slot.attached = false;
