@@ -47,18 +47,14 @@ Result<void> Upload(const Context& ctx, Access& access, const std::string& name,
 }
 
 // Best effort: what stays is overwritten by the next try under the same name.
-void RemoveUploads(const Context& ctx, Access& access, const std::vector<std::string>& names) {
-  std::string args;
-  for (const std::string& name : names) {
-    args += (args.empty() ? "" : " ") + std::string(kUploadFolder) + name;
-  }
-  const json body = {{"command", "run"}, {"utilCmdArgs", args}};
+void RemoveUpload(const Context& ctx, Access& access, const std::string& name) {
+  const json body = {{"command", "run"}, {"utilCmdArgs", std::string(kUploadFolder) + name}};
   const auto done =
-      access.Do(ctx, {"removal of uploads", "/mgmt/tm/util/unix-rm", "POST", kube::Dump(body)});
+      access.Do(ctx, {"removal of an upload", "/mgmt/tm/util/unix-rm", "POST", kube::Dump(body)});
   const std::string fault = done.ok() ? ParseCommandResult(*done) : done.error().message;
   if (fault.empty()) return;
-  ctx.log.Warning("uploaded files stay on the device",
-                  {{"device", access.Address()}, {"error", Sanitize(fault)}});
+  ctx.log.Warning("an uploaded file stays on the device",
+                  {{"device", access.Address()}, {"file", name}, {"error", Sanitize(fault)}});
 }
 
 Result<FileObject> CheckSame(const Context& ctx, Access& access, FileKind kind, const std::string& path,
@@ -162,11 +158,11 @@ Result<FileObject> PutObjects(const Context& ctx, Access& access, const Parts& p
   }
   auto done = PutFiles(ctx, access, files);
   // Also after a failure: the key must not lie there. A device that is gone is not waited for.
-  std::vector<std::string> names;
-  for (const File& file : files) names.push_back(file.upload);
   const bool gone = !done.ok() && (done.error().code == ErrorCode::kUnavailable ||
                                    done.error().code == ErrorCode::kCancelled);
-  if (!gone) RemoveUploads(ctx, access, names);
+  for (const File& file : files) {
+    if (!gone) RemoveUpload(ctx, access, file.upload);
+  }
   if (done.ok() && !done->fingerprint.empty() && done->fingerprint != objects.fingerprint) {
     return MakeError(ErrorCode::kRefused, "VersionInUse",
                      objects.cert + " holds another certificate and is not overwritten");
