@@ -21,8 +21,6 @@ std::string HexEncode(std::string_view bytes);
 // SHA-256 as raw 32 bytes.
 std::string Sha256(std::string_view bytes);
 inline std::string Sha256Hex(std::string_view bytes) { return HexEncode(Sha256(bytes)); }
-// SHA-1 as raw 20 bytes: no protection, only for comparing with what others computed.
-std::string Sha1(std::string_view bytes);
 // HMAC (RFC 2104); digest "SHA1", "SHA224", "SHA256", "SHA384" or "SHA512"; raw bytes.
 Result<std::string> Hmac(std::string_view digest, std::string_view key, std::string_view data);
 

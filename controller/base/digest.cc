@@ -4,6 +4,7 @@
 #include <new>
 
 #include "controller/base/base64.h"
+#include "controller/base/sha1.h"
 
 namespace certflow {
 namespace {

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "controller/base/base64.h"
+#include "controller/base/sha1.h"
 #include "controller/kube/document_json.h"
 
 namespace certflow::providers::f5 {
