@@ -100,6 +100,16 @@ Reference ReadReference(const Fields& fields, std::string_view ns) {
   return {fields.String("name"), fields.String("namespace", ns)};
 }
 
+LabelSelector ReadSelector(const Fields& fields) {
+  LabelSelector selector;
+  selector.match_labels = fields.StringMap("matchLabels");
+  fields.Each("matchExpressions", [&](const Fields& item) {
+    selector.match_expressions.push_back(
+        {item.String("key"), item.String("operator"), item.Strings("values")});
+  });
+  return selector;
+}
+
 namespace {
 
 constexpr std::string_view kOwnAnnotations = "certflow.dev/";

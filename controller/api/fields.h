@@ -59,6 +59,7 @@ class Fields {
 };
 
 Reference ReadReference(const Fields& fields, std::string_view ns);
+LabelSelector ReadSelector(const Fields& fields);
 ObjectMeta ReadMeta(const Json& document);
 std::vector<Condition> ReadConditions(const Fields& status);
 CertificateStatus ReadCertificate(const Fields& fields);

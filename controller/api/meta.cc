@@ -62,7 +62,7 @@ const Condition* FindCondition(const std::vector<Condition>& conditions, std::st
 
 namespace {
 
-bool Matches(const AllowedNamespaces::Expression& expression,
+bool MatchesOne(const LabelSelector::Expression& expression,
              const std::map<std::string, std::string>& labels) {
   auto it = labels.find(expression.key);
   bool among = it != labels.end() && std::find(expression.values.begin(), expression.values.end(),
@@ -76,16 +76,21 @@ bool Matches(const AllowedNamespaces::Expression& expression,
 
 }  // namespace
 
+bool LabelSelector::Matches(const std::map<std::string, std::string>& labels) const {
+  if (empty()) return false;
+  for (const auto& [key, value] : match_labels) {
+    auto it = labels.find(key);
+    if (it == labels.end() || it->second != value) return false;
+  }
+  return std::all_of(match_expressions.begin(), match_expressions.end(),
+                     [&](const auto& expression) { return MatchesOne(expression, labels); });
+}
+
 bool Allows(const AllowedNamespaces& allowed, std::string_view own_ns, std::string_view other_ns,
             const std::map<std::string, std::string>* labels) {
   if (own_ns == other_ns || allowed.from == AllowedNamespaces::From::kAll) return true;
   if (allowed.from == AllowedNamespaces::From::kSame || labels == nullptr) return false;
-  for (const auto& [key, value] : allowed.match_labels) {
-    auto it = labels->find(key);
-    if (it == labels->end() || it->second != value) return false;
-  }
-  return std::all_of(allowed.match_expressions.begin(), allowed.match_expressions.end(),
-                     [&](const auto& e) { return Matches(e, *labels); });
+  return allowed.selector.Matches(*labels);
 }
 
 }  // namespace certflow::api

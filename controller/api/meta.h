@@ -20,6 +20,7 @@ inline constexpr std::string_view kApiVersion = "certflow.dev/v1alpha1";
 inline constexpr std::string_view kApproveAnnotation = "certflow.dev/approve";
 inline constexpr std::string_view kRejectAnnotation = "certflow.dev/reject";
 inline constexpr std::string_view kRenewAnnotation = "certflow.dev/renew";
+inline constexpr std::string_view kRollbackAnnotation = "certflow.dev/rollback";  // on a run
 inline constexpr std::string_view kChangedByAnnotation = "certflow.dev/changed-by";
 // On a run that leaves something outside to put back when it is deleted.
 inline constexpr std::string_view kRunFinalizer = "certflow.dev/run";
@@ -76,17 +77,25 @@ void SetCondition(std::vector<Condition>& conditions, std::string_view type, Con
 void RemoveCondition(std::vector<Condition>& conditions, std::string_view type);
 const Condition* FindCondition(const std::vector<Condition>& conditions, std::string_view type);
 
-// Who may refer to an object from another namespace, as Gateway API does for routes.
-struct AllowedNamespaces {
-  enum class From { kSame, kAll, kSelector };
+// metav1.LabelSelector. Empty selects nothing.
+struct LabelSelector {
   struct Expression {
     std::string key;
     std::string op;  // In, NotIn, Exists, DoesNotExist
     std::vector<std::string> values;
   };
-  From from = From::kSame;
   std::map<std::string, std::string> match_labels;
   std::vector<Expression> match_expressions;
+
+  bool empty() const { return match_labels.empty() && match_expressions.empty(); }
+  bool Matches(const std::map<std::string, std::string>& labels) const;
+};
+
+// Who may refer to an object from another namespace, as Gateway API does for routes.
+struct AllowedNamespaces {
+  enum class From { kSame, kAll, kSelector };
+  From from = From::kSame;
+  LabelSelector selector;
 };
 // `labels` are those of the namespace that refers; null when it is not known (then a selector says
 // no).

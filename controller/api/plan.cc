@@ -45,49 +45,147 @@ std::string BindingSpecOfPlan(std::string_view plan_json) {
   return spec == plan.end() ? std::string() : Text(WithoutStanding(*spec));
 }
 
-std::vector<PlannedTarget> PlanTargets(const WorkflowSpec& spec, std::string_view ns) {
-  std::vector<PlannedTarget> out;
-  Json own = {{"secretName", spec.secret_name}};
-  out.push_back({"0/0-secret", 0, {"", std::string(ns)}, "kubernetes", Text(own)});
-  for (std::size_t wave = 0; wave < spec.waves.size(); ++wave) {
-    std::size_t index = wave == 0 ? 1 : 0;
-    for (const TargetUse& use : spec.waves[wave].targets) {
-      PlannedTarget target;
-      target.wave = static_cast<int>(wave);
-      target.id = std::to_string(wave) + "/" + std::to_string(index++) + "-" + use.target.name;
-      target.target = use.target;
-      target.type = use.type;
-      target.settings = use.settings;
-      if (use.type == "kubernetes") {
-        Json settings = ParseObject(use.settings);
-        if (!settings.contains("secretName")) settings["secretName"] = spec.secret_name;
-        target.settings = Text(settings);
-      }
-      out.push_back(std::move(target));
-    }
-  }
-  return out;
+namespace {
+
+PlannedTarget OwnSecret(const WorkflowSpec& spec, std::string_view ns) {
+  PlannedTarget own;
+  own.id = "0/0-secret";
+  own.target.ns = ns;
+  own.type = "kubernetes";
+  own.settings = Text(Json{{"secretName", spec.secret_name}});
+  own.retry = spec.retry;
+  return own;
 }
 
-std::string CanonicalPlan(std::string_view spec_json, const Reference& authority,
-                          std::string_view authority_type, std::string_view authority_reason,
-                          const std::vector<PlannedTarget>& targets) {
+// What a planned target takes from the use in the spec that it was made of.
+void TakeFromUse(const WorkflowSpec& spec, const TargetUse& use, PlannedTarget& target) {
+  target.type = use.type;
+  target.retry = use.retry;
+  target.settings = use.settings;
+  if (use.type != "kubernetes") return;
+  Json settings = ParseObject(use.settings);
+  if (!settings.contains("secretName")) settings["secretName"] = spec.secret_name;
+  target.settings = Text(settings);
+}
+
+Result<std::vector<Reference>> TargetsOf(const TargetUse& use, const SelectTargets& select) {
+  if (use.selector.empty()) return std::vector<Reference>{use.target};
+  std::vector<Reference> found = select ? select(use.selector, use.type) : std::vector<Reference>();
+  if (!found.empty()) return found;
+  Error error = MakeError(ErrorCode::kNotFound, "NoTargetMatches",
+                          "no DeploymentTarget of type " + use.type +
+                              " has the labels of the targetSelector; label one, or correct it");
+  error.retry = Retry::kBackoff;
+  return error;
+}
+
+}  // namespace
+
+Result<std::vector<PlannedTarget>> PlanTargets(const WorkflowSpec& spec, std::string_view ns,
+                                               const SelectTargets& select) {
+  std::vector<PlannedTarget> out = {OwnSecret(spec, ns)};
+  for (std::size_t wave = 0; wave < spec.waves.size(); ++wave) {
+    std::size_t index = wave == 0 ? 1 : 0;
+    const std::vector<TargetUse>& uses = spec.waves[wave].targets;
+    for (std::size_t use = 0; use < uses.size(); ++use) {
+      CF_ASSIGN_OR_RETURN(const auto references, TargetsOf(uses[use], select));
+      for (const Reference& reference : references) {
+        PlannedTarget target;
+        target.wave = static_cast<int>(wave);
+        target.use = static_cast<int>(use);
+        target.id = std::to_string(wave) + "/" + std::to_string(index++) + "-" + reference.name;
+        target.target = reference;
+        TakeFromUse(spec, uses[use], target);
+        out.push_back(std::move(target));
+      }
+    }
+  }
+  if (out.size() <= kMaxTargets) return out;
+  return MakeError(ErrorCode::kInvalid, "TooManyTargets",
+                   "the plan would have " + std::to_string(out.size()) +
+                       " targets; at most 200: make several workflows");
+}
+
+namespace {
+
+Json WriteTargets(const std::vector<PlannedTarget>& targets) {
   Json list = Json::array();
   for (const PlannedTarget& target : targets) {
     Json item = {{"id", target.id},
                  {"wave", target.wave},
                  {"type", target.type},
                  {"namespace", target.target.ns}};
+    if (target.use >= 0) item["use"] = target.use;
     Put(item, "name", target.target.name);
     list.push_back(std::move(item));
   }
-  Json plan = {{"spec", WithoutStanding(ParseObject(spec_json))},
+  return list;
+}
+
+Json WriteRollback(const RollbackPlan& rollback) {
+  Json items = Json::array();
+  for (const RollbackPlan::Item& item : rollback.items) {
+    Json one = {{"target", item.target}};
+    if (!item.memo.empty()) one["memo"] = item.memo;
+    items.push_back(std::move(one));
+  }
+  Json out = {{"run", rollback.run}, {"items", std::move(items)}};
+  if (rollback.force) out["force"] = true;
+  if (rollback.certificate) out["certificate"] = WriteCertificate(*rollback.certificate);
+  return out;
+}
+
+RollbackPlan ReadRollback(const Fields& fields) {
+  RollbackPlan rollback;
+  rollback.run = fields.String("run");
+  rollback.force = fields.Bool("force", false);
+  if (fields.has("certificate")) {
+    rollback.certificate = ReadCertificate(fields.Object("certificate"));
+  }
+  fields.Each("items", [&](const Fields& item) {
+    rollback.items.push_back({item.String("target"), item.StringMap("memo")});
+  });
+  return rollback;
+}
+
+// The spec says the rest of each target: it is written once.
+std::vector<PlannedTarget> ReadTargets(const Fields& plan, const WorkflowSpec& spec,
+                                       std::string_view ns) {
+  std::vector<PlannedTarget> out;
+  plan.Each("targets", [&](const Fields& item) {
+    auto use = item.Int("use", -1);
+    auto wave = item.Int("wave", 0);
+    if (use < 0) return out.push_back(OwnSecret(spec, ns));
+    bool known = wave >= 0 && wave < static_cast<std::int64_t>(spec.waves.size()) &&
+                 use < static_cast<std::int64_t>(spec.waves[wave].targets.size());
+    if (!known) return item.Fail("use", "the place of a target in spec.deployment.waves");
+    PlannedTarget target;
+    target.id = item.String("id");
+    target.wave = static_cast<int>(wave);
+    target.use = static_cast<int>(use);
+    target.target = ReadReference(item, ns);
+    TakeFromUse(spec, spec.waves[wave].targets[use], target);
+    out.push_back(std::move(target));
+  });
+  return out;
+}
+
+}  // namespace
+
+std::string CanonicalPlan(const PlanParts& parts) {
+  Json plan = {{"spec", WithoutStanding(ParseObject(parts.spec_json))},
                {"authority",
-                {{"name", authority.name},
-                 {"namespace", authority.ns},
-                 {"type", authority_type},
-                 {"reason", authority_reason}}},
-               {"targets", std::move(list)}};
+                {{"name", parts.authority.name},
+                 {"namespace", parts.authority.ns},
+                 {"type", parts.authority_type},
+                 {"reason", parts.authority_reason}}},
+               {"targets", WriteTargets(parts.targets)}};
+  return Text(plan);
+}
+
+std::string CanonicalRollbackPlan(std::string_view plan_json, const RollbackPlan& rollback) {
+  Json plan = ParseObject(plan_json);
+  plan["rollback"] = WriteRollback(rollback);
   return Text(plan);
 }
 
@@ -126,8 +224,8 @@ Result<Plan> DecodePlan(std::string_view json, std::string_view ns) {
   plan.authority = ReadReference(authority, ns);
   plan.authority_type = authority.String("type");
   plan.authority_reason = authority.String("reason");
-  // The frozen spec says the rest of each target; the list in the plan is for people.
-  plan.targets = PlanTargets(plan.spec, ns);
+  plan.targets = ReadTargets(fields, plan.spec, ns);
+  if (fields.has("rollback")) plan.rollback = ReadRollback(fields.Object("rollback"));
   if (fault.has_value()) return *fault;
   return plan;
 }

@@ -18,12 +18,7 @@ AllowedNamespaces ReadAllowed(const Fields& fields) {
   allowed.from = from == "All"        ? AllowedNamespaces::From::kAll
                  : from == "Selector" ? AllowedNamespaces::From::kSelector
                                       : AllowedNamespaces::From::kSame;
-  Fields selector = fields.Object("selector");
-  allowed.match_labels = selector.StringMap("matchLabels");
-  selector.Each("matchExpressions", [&](const Fields& item) {
-    allowed.match_expressions.push_back(
-        {item.String("key"), item.String("operator"), item.Strings("values")});
-  });
+  allowed.selector = ReadSelector(fields.Object("selector"));
   return allowed;
 }
 
@@ -48,6 +43,7 @@ Result<ProviderObject> DecodeProviderObject(const kube::Document& document) {
   Fields spec = root.Object("spec");
   ProviderObject object;
   object.meta = ReadMeta(json);
+  object.labels = root.Object("metadata").StringMap("labels");
   object.allowed = ReadAllowed(spec.Object("allowedNamespaces"));
   object.trust_bundle = spec.String("trustBundle");
   if (spec.raw() != nullptr) {

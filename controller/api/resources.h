@@ -1,5 +1,6 @@
 #pragma once
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -21,6 +22,7 @@ struct ProviderStatus {
 // whose member is the provider's own, passed through as text.
 struct ProviderObject {
   ObjectMeta meta;
+  std::map<std::string, std::string> labels;
   std::string type;          // "acme", "ca", "kubernetes", ...: the member that is set
   std::string settings;      // that member, JSON text
   std::string trust_bundle;  // CertificateAuthority: PEM roots its certificates chain to

@@ -34,14 +34,16 @@ E ValueOf(const Names<E, N>& names, const Fields& fields, const char* key, E oth
   return otherwise;
 }
 
-constexpr Names<TriggerReason, 5> kTriggerReasons = {{{TriggerReason::kFirstIssue, "FirstIssue"},
+constexpr Names<TriggerReason, 6> kTriggerReasons = {{{TriggerReason::kFirstIssue, "FirstIssue"},
+{TriggerReason::kRollbackRequested, "RollbackRequested"},
                                                       {TriggerReason::kThreshold, "Threshold"},
                                                       {TriggerReason::kExpired, "Expired"},
                                                       {TriggerReason::kSpecChanged, "SpecChanged"},
                                                       {TriggerReason::kRequested, "Requested"}}};
-constexpr Names<RunState, 8> kRunStates = {{{RunState::kPending, "Pending"},
+constexpr Names<RunState, 9> kRunStates = {{{RunState::kPending, "Pending"},
                                             {RunState::kRunning, "Running"},
                                             {RunState::kWaiting, "Waiting"},
+                                            {RunState::kMitigating, "Mitigating"},
                                             {RunState::kSucceeded, "Succeeded"},
                                             {RunState::kFailed, "Failed"},
                                             {RunState::kRolledBack, "RolledBack"},
@@ -104,6 +106,28 @@ Evidence ReadEvidence(const Fields& fields) {
   return evidence;
 }
 
+DeploymentRecord ReadDeployment(const Fields& fields) {
+  DeploymentRecord record;
+  record.id = fields.String("id");
+  record.target = fields.String("target");
+  record.type = fields.String("type");
+  record.wave = static_cast<int>(fields.Int("wave", 0));
+  record.device = fields.String("device");
+  record.address = fields.String("address");
+  record.port = static_cast<int>(fields.Int("port", 0));
+  record.virtual_host = fields.String("virtualHost");
+  record.server_name = fields.String("serverName");
+  record.side = fields.String("side");
+  record.profile = fields.String("profile");
+  record.location = fields.String("location");
+  record.state = fields.String("state");
+  record.version = fields.String("version");
+  record.previous = fields.String("previous");
+  record.fingerprint = fields.String("fingerprint");
+  record.time = fields.Time("time").value_or(WallTime{});
+  return record;
+}
+
 OutboxEntry ReadOutboxEntry(const Fields& fields) {
   OutboxEntry entry;
   entry.id = fields.String("id");
@@ -135,6 +159,8 @@ void ReadLists(const Fields& fields, RunStatus& status) {
   });
   fields.Each("evidence",
               [&](const Fields& item) { status.evidence.push_back(ReadEvidence(item)); });
+  fields.Each("deployments",
+              [&](const Fields& item) { status.deployments.push_back(ReadDeployment(item)); });
   fields.Each("outbox",
               [&](const Fields& item) { status.outbox.push_back(ReadOutboxEntry(item)); });
   fields.Each("challenges", [&](const Fields& item) {
@@ -153,6 +179,10 @@ RunStatus ReadStatus(const Fields& fields) {
   status.ended_at = fields.Time("endedAt");
   status.reason = fields.String("reason");
   status.message = fields.String("message");
+  if (fields.has("rollback")) {
+    Fields rollback = fields.Object("rollback");
+    status.rollback = RollbackAnswer{rollback.String("source"), rollback.String("run")};
+  }
   status.conditions = ReadConditions(fields);
   ReadLists(fields, status);
   if (fields.has("certificate")) status.certificate = ReadCertificate(fields.Object("certificate"));
@@ -214,6 +244,27 @@ Json WriteEvidence(const Evidence& evidence) {
   return out;
 }
 
+Json WriteDeployment(const DeploymentRecord& record) {
+  Json out = {{"id", record.id},
+              {"target", record.target},
+              {"type", record.type},
+              {"wave", record.wave},
+              {"device", record.device},
+              {"state", record.state},
+              {"time", FormatTime(record.time)}};
+  Put(out, "address", record.address);
+  if (record.port > 0) out["port"] = record.port;
+  Put(out, "virtualHost", record.virtual_host);
+  Put(out, "serverName", record.server_name);
+  Put(out, "side", record.side);
+  Put(out, "profile", record.profile);
+  Put(out, "location", record.location);
+  Put(out, "version", record.version);
+  Put(out, "previous", record.previous);
+  Put(out, "fingerprint", record.fingerprint);
+  return out;
+}
+
 Json WriteOutboxEntry(const OutboxEntry& entry) {
   Json out = {{"id", entry.id},
               {"event", entry.event},
@@ -248,6 +299,7 @@ Json WriteLists(const RunStatus& status) {
     return item;
   });
   PutList(out, "evidence", status.evidence, kMaxEvidence, WriteEvidence);
+  PutList(out, "deployments", status.deployments, kMaxDeployments, WriteDeployment);
   PutList(out, "outbox", status.outbox, kMaxOutbox, WriteOutboxEntry);
   PutList(out, "challenges", status.challenges, kMaxChallenges, [](const ServedChallenge& c) {
     Json item = {{"token", c.token}, {"keyAuthorization", c.key_authorization}};
@@ -264,6 +316,7 @@ bool IsTerminal(RunState state) {
     case RunState::kPending:
     case RunState::kRunning:
     case RunState::kWaiting:
+    case RunState::kMitigating:
       return false;
     case RunState::kSucceeded:
     case RunState::kFailed:
@@ -308,6 +361,10 @@ Result<Run> DecodeRun(const kube::Document& document) {
   return run;
 }
 
+std::string RollbackSource(std::string_view annotation) {
+  return "rollback: " + Sanitize(annotation, 256);
+}
+
 DecisionKind DecisionKindOf(std::string_view annotation) {
   auto is = [&](std::string_view name) {
     return annotation.starts_with(name) &&
@@ -333,7 +390,9 @@ bool IsDecisionRecorded(const RunStatus& status, DecisionKind kind, std::string_
 namespace {
 
 bool OwesSomething(const Run& run) {
-  if (run.meta.has_run_finalizer) return true;
+  // A request to roll back needs the whole ledger; it stays as long as the annotation does.
+  if (run.meta.has_run_finalizer || run.meta.annotations.contains(std::string(kRollbackAnnotation)))
+    return true;
   for (const auto& [key, value] : run.meta.annotations) {
     DecisionKind kind = DecisionKindOf(key);
     if (kind != DecisionKind::kNone &&
@@ -373,6 +432,9 @@ std::string EncodeRunStatus(const Run& run) {
   Put(out, "endedAt", status.ended_at);
   Put(out, "reason", status.reason);
   Put(out, "message", status.message);
+  if (status.rollback) {
+    out["rollback"] = {{"source", status.rollback->source}, {"run", status.rollback->run}};
+  }
   if (status.certificate) out["certificate"] = WriteCertificate(*status.certificate);
   if (status.previous) out["previousCertificate"] = WriteCertificate(*status.previous);
   Json envelope = StatusEnvelope(run.meta, RunResource());

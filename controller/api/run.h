@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -10,12 +11,20 @@
 
 namespace certflow::api {
 
-enum class TriggerReason { kFirstIssue, kThreshold, kExpired, kSpecChanged, kRequested };
+enum class TriggerReason {
+  kFirstIssue,
+  kThreshold,
+  kExpired,
+  kSpecChanged,
+  kRequested,
+  kRollbackRequested
+};
 enum class Urgency { kNormal, kEmergency };
 enum class RunState {
   kPending,
   kRunning,
   kWaiting,
+  kMitigating,  // all is done and proved but a purge, which is tried on
   kSucceeded,
   kFailed,
   kRolledBack,
@@ -36,9 +45,23 @@ struct Trigger {
 struct PlannedTarget {
   std::string id;  // "<wave>/<n>-<name>", stable within the plan
   int wave = 0;
+  int use = -1;      // index into the wave's targets; -1 for the workflow's own Secret
   Reference target;      // for the workflow's own Secret: its namespace and an empty name
   std::string type;      // the vendor's word
   std::string settings;  // the binding, JSON text
+  RetryRule retry;
+};
+
+// What a run takes back that a person asked to roll an ended run back.
+struct RollbackPlan {
+  struct Item {
+    std::string target;                       // of PlannedTarget
+    std::map<std::string, std::string> memo;  // of its deployment: what stood there before
+  };
+  std::string run;     // whose deployment is taken back
+  bool force = false;  // also onto a certificate that has expired
+  std::optional<CertificateStatus> certificate;  // what is live afterwards; none: nothing was there
+  std::vector<Item> items;                       // in the order in which they are taken back
 };
 
 // What a run will do, frozen.
@@ -48,6 +71,7 @@ struct Plan {
   std::string authority_type;
   std::string authority_reason;
   std::vector<PlannedTarget> targets;
+  std::optional<RollbackPlan> rollback;
 };
 
 enum class EntryState { kPending, kIntended, kDone, kFailed, kSkipped, kReverted };
@@ -84,6 +108,18 @@ struct Evidence {
   std::optional<WallTime> not_after;
   WallTime time{};
 };
+// One place where a certificate was put.
+struct DeploymentRecord {
+  std::string id;  // "0/1-edge.0": the target, and which of its places
+  std::string target, type, device, address, virtual_host, server_name, side, profile, location;
+  int wave = 0;
+  int port = 0;
+  std::string state;     // Deployed or Reverted
+  std::string version;   // what stands there after it
+  std::string previous;  // what stood there before; empty: nothing
+  std::string fingerprint;
+  WallTime time{};
+};
 enum class OutboxState { kPending, kSent, kFailed };
 struct OutboxEntry {
   std::string id, event;
@@ -101,13 +137,20 @@ struct ServedChallenge {
 // The order of steps and their rules, as this build knows them.
 inline constexpr std::string_view kRunbookVersion = "1";
 // Bounds of the lists above; the oldest goes where more would come.
-inline constexpr std::size_t kMaxLedger = 450;  // the largest plan, taken back completely
+inline constexpr std::size_t kMaxLedger = 470;  // the largest plan, taken back completely
 inline constexpr std::size_t kMaxChecks = 50;
 inline constexpr std::size_t kMaxDecisions = 50;
 inline constexpr std::size_t kMaxRefusals = 20;
 inline constexpr std::size_t kMaxEvidence = 200;
+inline constexpr std::size_t kMaxDeployments = 300;
 inline constexpr std::size_t kMaxOutbox = 100;
 inline constexpr std::size_t kMaxChallenges = 100;
+
+// The answer to a person's request to roll the run back (certflow.dev/rollback).
+struct RollbackAnswer {
+  std::string source;  // RollbackSource of the annotation
+  std::string run;     // the run that takes it back
+};
 
 struct RunStatus {
   RunState state = RunState::kPending;
@@ -120,8 +163,10 @@ struct RunStatus {
   std::vector<Refusal> refusals;
   std::optional<CertificateStatus> certificate, previous;
   std::vector<Evidence> evidence;
+  std::vector<DeploymentRecord> deployments;
   std::vector<OutboxEntry> outbox;
   std::vector<ServedChallenge> challenges;
+  std::optional<RollbackAnswer> rollback;
 };
 
 struct Run {
@@ -142,6 +187,8 @@ Result<Run> DecodeRun(const kube::Document& document);
 // A run that has ended and owes nothing (no notification, no finalizer, no answer to a decision)
 // keeps only its head in memory.
 void Compact(Run& run);
+// How a request to roll back is told apart from the next one, once it was answered.
+std::string RollbackSource(std::string_view annotation);
 // Whether an annotation holds a decision: approve, reject, or one of them with a suffix.
 enum class DecisionKind { kNone, kApprove, kReject };
 DecisionKind DecisionKindOf(std::string_view annotation);
@@ -151,14 +198,26 @@ bool IsDecisionRecorded(const RunStatus& status, DecisionKind kind, std::string_
 Result<Plan> DecodePlan(std::string_view json, std::string_view ns);
 std::string EncodeRunStatus(const Run& run);
 
-// The targets that a spec makes: the workflow's own Secret first, then wave by wave.
-std::vector<PlannedTarget> PlanTargets(const WorkflowSpec& spec, std::string_view ns);
+// Targets of `type` that a selector means, in a fixed order.
+using SelectTargets =
+    std::function<std::vector<Reference>(const LabelSelector& selector, std::string_view type)>;
+inline constexpr std::size_t kMaxTargets = 201;
+// The targets that a spec makes: the workflow's own Secret first, then wave by wave. kNotFound,
+// "NoTargetMatches"; kInvalid, "TooManyTargets", beyond kMaxTargets.
+Result<std::vector<PlannedTarget>> PlanTargets(const WorkflowSpec& spec, std::string_view ns,
+                                               const SelectTargets& select);
 
-// The plan as canonical JSON (RFC 8785): the workflow's spec as the API server holds it, without
-// what does not bind a run (suspend, historyLimit), and what was resolved.
-std::string CanonicalPlan(std::string_view spec_json, const Reference& authority,
-                          std::string_view authority_type, std::string_view authority_reason,
-                          const std::vector<PlannedTarget>& targets);
+// What a plan is made of: the workflow's spec as the API server holds it, and what was resolved.
+struct PlanParts {
+  std::string_view spec_json;
+  Reference authority;
+  std::string authority_type, authority_reason;
+  std::vector<PlannedTarget> targets;
+};
+// The plan as canonical JSON (RFC 8785), without what does not bind a run (suspend, historyLimit).
+std::string CanonicalPlan(const PlanParts& parts);
+// The plan of a run that takes back what `plan_json` did.
+std::string CanonicalRollbackPlan(std::string_view plan_json, const RollbackPlan& rollback);
 // "sha256:<hex>" of canonical JSON.
 std::string DigestOf(std::string_view canonical_json);
 // Of a plan as the API server holds it (which may have added defaults of what does not bind).

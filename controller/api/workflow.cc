@@ -25,31 +25,71 @@ std::optional<ApprovalGate> ReadGate(const Fields& approval, const char* key) {
   return gate;
 }
 
-// The union's member is the one object that is not the reference.
-TargetUse ReadTargetUse(const Fields& item, std::string_view ns) {
+RetryRule ReadRetry(const Fields& fields, const RetryRule& otherwise) {
+  RetryRule rule;
+  rule.limit = static_cast<int>(fields.Int("retryLimit", otherwise.limit));
+  rule.backoff = fields.Seconds("retryBackoff").value_or(otherwise.backoff);
+  return rule;
+}
+
+bool IsCommonOfTargets(std::string_view key) {
+  return key == "targetRef" || key == "targetSelector" || key == "retryLimit" ||
+         key == "retryBackoff";
+}
+
+// The union's member is the one that is not common to all types.
+TargetUse ReadTargetUse(const Fields& item, std::string_view ns, const RetryRule& retry) {
   TargetUse use;
-  use.target = ReadReference(item.Object("targetRef"), ns);
+  use.selector = ReadSelector(item.Object("targetSelector"));
+  use.retry = ReadRetry(item, retry);
+  if (item.has("targetRef")) use.target = ReadReference(item.Object("targetRef"), ns);
   if (item.raw() != nullptr) {
     for (const auto& [key, value] : item.raw()->items()) {
-      if (key == "targetRef") continue;
+      if (IsCommonOfTargets(key)) continue;
       use.type = key;
       use.settings = Text(value);
     }
   }
-  if (use.type.empty() || use.target.name.empty())
-    item.Fail("", "a targetRef and the settings of one type of target");
+  if (use.type.empty() || use.target.name.empty() == use.selector.empty()) {
+    item.Fail("", "a targetRef or a targetSelector, and the settings of one type of target");
+  }
   return use;
 }
 
+// "01:00"; the schema has checked the form.
+std::optional<std::chrono::minutes> ReadTimeOfDay(const Fields& fields, const char* key) {
+  if (!fields.has(key)) return std::nullopt;
+  const std::string text = fields.String(key);
+  auto digit = [&](std::size_t at) { return text[at] >= '0' && text[at] <= '9'; };
+  bool form = text.size() == 5 && digit(0) && digit(1) && text[2] == ':' && digit(3) && digit(4);
+  int hours = form ? (text[0] - '0') * 10 + text[1] - '0' : 24;
+  int minutes = form ? (text[3] - '0') * 10 + text[4] - '0' : 60;
+  if (hours > 23 || minutes > 59) {
+    fields.Fail(key, "a time of day such as \"01:00\"");
+    return std::nullopt;
+  }
+  return std::chrono::hours(hours) + std::chrono::minutes(minutes);
+}
+
 void ReadDeployment(const Fields& deployment, std::string_view ns, WorkflowSpec& spec) {
-  spec.retry_limit = static_cast<int>(deployment.Int("retryLimit", spec.retry_limit));
+  spec.deploy_at = ReadTimeOfDay(deployment, "at");
+  spec.time_zone = deployment.String("timeZone", spec.time_zone);
+  spec.retry = ReadRetry(deployment, spec.retry);
   deployment.Each("waves", [&](const Fields& item) {
     Wave wave;
     wave.name = item.String("name");
-    item.Each("targets",
-              [&](const Fields& use) { wave.targets.push_back(ReadTargetUse(use, ns)); });
+    wave.parallelism = static_cast<int>(item.Int("parallelism", wave.parallelism));
+    item.Each("targets", [&](const Fields& use) {
+      wave.targets.push_back(ReadTargetUse(use, ns, spec.retry));
+    });
+    wave.endpoints = item.Strings("endpoints");
     spec.waves.push_back(std::move(wave));
   });
+}
+
+PurgeUse ReadPurge(const Fields& item, std::string_view ns) {
+  return {ReadReference(item.Object("channelRef"), ns), item.Strings("hosts"),
+          item.Strings("urls")};
 }
 
 void ReadCertificateSpec(const Fields& certificate, WorkflowSpec& spec) {
@@ -103,6 +143,7 @@ WorkflowSpec ReadSpec(const Fields& fields, std::string_view ns) {
   spec.deployment_gate = ReadGate(approval, "deployment");
   spec.requester_may_approve = approval.String("requester", "Forbidden") == "Allowed";
   ReadDeployment(fields.Object("deployment"), ns, spec);
+  fields.Each("purge", [&](const Fields& item) { spec.purges.push_back(ReadPurge(item, ns)); });
   Fields validation = fields.Object("validation");
   spec.endpoints = validation.Strings("endpoints");
   spec.server_name = validation.String("serverName");
@@ -145,6 +186,7 @@ WorkflowStatus ReadStatus(const Fields& fields) {
     if (auto time = ParseTime(text); time.ok()) status.issuances.push_back(*time);
   }
   status.handled_renewal = fields.String("handledRenewal");
+  status.rolled_back_at = fields.Time("rolledBackAt");
   status.spec_digest = fields.String("specDigest");
   return status;
 }
@@ -200,6 +242,7 @@ std::string EncodeWorkflowStatus(const Workflow& workflow) {
   for (WallTime time : status.issuances) issuances.push_back(FormatTime(time));
   Put(out, "issuances", issuances);
   Put(out, "handledRenewal", status.handled_renewal);
+  Put(out, "rolledBackAt", status.rolled_back_at);
   Put(out, "specDigest", status.spec_digest);
   Json envelope = StatusEnvelope(workflow.meta, WorkflowResource());
   envelope["status"] = std::move(out);

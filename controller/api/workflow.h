@@ -22,15 +22,32 @@ struct ApprovalGate {
   std::chrono::seconds timeout{5 * 24 * 3600};
 };
 
+// When a failed attempt at a target is repeated: `limit` times, after `backoff`, doubling.
+struct RetryRule {
+  int limit = 3;
+  std::chrono::seconds backoff{5};
+};
+
+// Targets of one type by name or, with an empty name, by their labels, in the workflow's namespace.
 struct TargetUse {
   Reference target;
+  LabelSelector selector;
   std::string type;      // which member of the union is set: the vendor's word
   std::string settings;  // that member, JSON text; decoded by the provider alone
+  RetryRule retry;
 };
 
 struct Wave {
   std::string name;
+  int parallelism = 1;  // how many targets at once
+  std::vector<std::string> endpoints;  // that serve the certificate once this wave is through
   std::vector<TargetUse> targets;
+};
+
+// A cache in front of the targets that is to forget what it holds.
+struct PurgeUse {
+  Reference channel;
+  std::vector<std::string> hosts, urls;
 };
 
 struct NotificationRule {
@@ -66,8 +83,11 @@ struct WorkflowSpec {
   std::optional<ApprovalGate> deployment_gate;
   bool requester_may_approve = false;
 
-  int retry_limit = 3;
+  std::optional<std::chrono::minutes> deploy_at;  // of the day, in time_zone
+  std::string time_zone = "UTC";                  // IANA
+  RetryRule retry;
   std::vector<Wave> waves;
+  std::vector<PurgeUse> purges;
 
   std::vector<std::string> endpoints;
   std::string server_name;
@@ -111,6 +131,9 @@ struct WorkflowStatus {
   std::int64_t runs = 0;            // the number of the last run that is folded in here
   std::vector<WallTime> issuances;  // of late, for the reissue breaker; at most kMaxIssuances
   std::string handled_renewal;      // the last value of certflow.dev/renew that made a run
+  // When a person went back to the certificate in force; until another one is asked for or needed,
+  // it is not replaced because of its threshold.
+  std::optional<WallTime> rolled_back_at;
   std::string spec_digest;          // of the wanted certificate that the current one answers
 };
 inline constexpr std::size_t kMaxIssuances = 20;

@@ -85,9 +85,12 @@ Result<void> ApprovalGuard::ProbeRefusal(const Context& ctx) {
   probe.workflow_name = "certflow-policy-probe";
   probe.workflow_uid = "00000000-0000-0000-0000-000000000000";
   probe.plan_json =
-      api::CanonicalPlan(R"({"certificate":{"dnsNames":["probe.invalid"],"secretName":"probe"},)"
-                         R"("authorities":[{"name":"probe"}]})",
-                         {"probe", "default"}, "ca", "probe", {});
+      api::CanonicalPlan({R"({"certificate":{"dnsNames":["probe.invalid"],"secretName":"probe"},)"
+                          R"("authorities":[{"name":"probe"}]})",
+                          {"probe", "default"},
+                          "ca",
+                          "probe",
+                          {}});
   probe.plan_digest = api::DigestOf(probe.plan_json);
   Json body = Json::parse(api::EncodeNewRun(probe));
   body["metadata"]["annotations"] = {

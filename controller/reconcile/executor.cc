@@ -1,6 +1,7 @@
 #include "controller/reconcile/executor.h"
 
 #include <algorithm>
+#include <future>
 
 #include "controller/base/backoff.h"
 #include "controller/workflow/approval.h"
@@ -36,8 +37,13 @@ bool IsRollback(std::string_view step) {
 
 std::string_view FailureEvent(std::string_view step) {
   if (!GateOfStep(step).empty()) return workflow::kEventConfirmationFailed;
-  if (step == workflow::kStepDeployment) return workflow::kEventDeploymentFailed;
-  if (step == workflow::kStepValidation) return workflow::kEventValidationFailed;
+  if (step == workflow::kStepDeployment || step == workflow::kStepDeploymentTime ||
+      step == workflow::kStepRollback) {
+    return workflow::kEventDeploymentFailed;
+  }
+  if (step == workflow::kStepValidation || step == workflow::kStepRollbackValidation) {
+    return workflow::kEventValidationFailed;
+  }
   return workflow::kEventRenewalFailed;
 }
 
@@ -46,6 +52,9 @@ kube::EventRegarding Regarding(const api::Run& run) {
 }
 
 std::string GoodText(const api::Plan& plan) {
+  if (plan.rollback) {
+    return "what " + plan.rollback->run + " had changed is back as it was before";
+  }
   return plan.spec.endpoints.empty()
              ? "the certificate is on every target, read back; no endpoint to prove it at"
              : "the certificate is live and proved from outside";
@@ -57,6 +66,22 @@ bool IsGettingLate(const api::Plan& plan, const api::RunStatus& status, WallTime
   const api::CertificateStatus& last = *status.previous;
   WallTime due = workflow::WhenToRenew(plan.spec, last.not_before, last.not_after).at;
   return now > due + (last.not_after - due) / 2;
+}
+
+std::string AgainText(const api::LedgerEntry& entry) {
+  return entry.step + (entry.target.empty() ? "" : " of " + entry.target) +
+         " to be tried again: " + entry.message;
+}
+
+// Calls `each` for all lanes at the same time, and returns when all are through.
+template <typename Lane, typename Each>
+void AtOnce(const std::vector<Lane*>& lanes, const Each& each) {
+  std::vector<std::future<void>> others;
+  for (std::size_t i = 1; i < lanes.size(); ++i) {
+    others.push_back(std::async(std::launch::async, [&each, lane = lanes[i]] { each(*lane); }));
+  }
+  if (!lanes.empty()) each(*lanes.front());
+  for (auto& other : others) other.get();
 }
 
 void MergeFindings(api::RunStatus& status, steps::Findings findings) {
@@ -71,11 +96,22 @@ void MergeFindings(api::RunStatus& status, steps::Findings findings) {
   }
   append(status.checks, findings.checks, api::kMaxChecks);
   append(status.evidence, findings.evidence, api::kMaxEvidence);
+  for (api::DeploymentRecord& record : findings.deployments) {
+    std::erase_if(status.deployments, [&](const auto& old) { return old.id == record.id; });
+  }
+  append(status.deployments, findings.deployments, api::kMaxDeployments);
   if (findings.certificate) status.certificate = std::move(findings.certificate);
   if (findings.challenges) status.challenges = std::move(*findings.challenges);
 }
 
 }  // namespace
+
+// An entry that waits, and what for.
+struct Executor::Rest {
+  std::string waiting_for;
+  std::optional<WallTime> until;
+  SteadyTime look_again;
+};
 
 struct Executor::Work {
   const Standing& standing;
@@ -83,6 +119,19 @@ struct Executor::Work {
   api::Run& run;
   std::string written;  // the status as the API server has it
   steps::Scratch scratch;
+  std::map<std::size_t, Rest> rests;  // by ledger entry
+};
+
+// One entry in one turn: what was seen of it, and what was done.
+struct Executor::Lane {
+  std::size_t index = 0;
+  steps::Step* step = nullptr;
+  seams::Party party;
+  std::optional<runtime::GateKeeper::Denied> denied;
+  steps::Findings findings;
+  std::optional<Result<workflow::Observation>> seen;
+  std::optional<workflow::Needed> needed;
+  std::optional<Result<steps::ActResult>> acted;
 };
 
 Result<void> Executor::Persist(const Context& ctx, Work& work) {
@@ -93,15 +142,32 @@ Result<void> Executor::Persist(const Context& ctx, Work& work) {
   return {};
 }
 
+void Executor::RestUntil(const Context& ctx, Work& work, std::size_t index,
+                         std::string waiting_for, std::optional<WallTime> until,
+                         Duration look_again) const {
+  work.rests[index] = {std::move(waiting_for), until,
+                       ctx.clock.Steady() + std::max(look_again, Duration{100})};
+}
+
+// All of these entries wait: the queue brings the run back for the first of them.
 Result<runtime::Outcome> Executor::Wait(const Context& ctx, Work& work,
-                                        const std::string& waiting_for,
-                                        std::optional<WallTime> until, Duration look_again) {
+                                        const std::vector<std::size_t>& entries) {
   api::RunStatus& status = work.run.status;
-  status.state = api::RunState::kWaiting;
-  status.waiting_for = Sanitize(waiting_for, 256);
-  status.until = until;
+  status.state =
+      workflow::IsMitigating(status) ? api::RunState::kMitigating : api::RunState::kWaiting;
+  status.waiting_for.clear();
+  status.until.reset();
+  SteadyTime first = SteadyTime::max();
+  for (std::size_t index : entries) {
+    const Rest& rest = work.rests.at(index);
+    status.waiting_for += (status.waiting_for.empty() ? "" : "; ") + rest.waiting_for;
+    if (rest.until) status.until = std::min(status.until.value_or(*rest.until), *rest.until);
+    first = std::min(first, rest.look_again);
+  }
+  status.waiting_for = Sanitize(status.waiting_for, 256);
   CF_RETURN_IF_ERROR(Persist(ctx, work));
-  return runtime::Outcome{std::max(look_again, Duration{100})};
+  auto wait = std::chrono::duration_cast<Duration>(first - ctx.clock.Steady());
+  return runtime::Outcome{std::max(wait, Duration{100})};
 }
 
 Result<runtime::Outcome> Executor::Finish(const Context& ctx, Work& work,
@@ -126,8 +192,8 @@ Result<runtime::Outcome> Executor::Finish(const Context& ctx, Work& work,
     api::SetCondition(status.conditions, api::kStalled, api::ConditionStatus::kTrue, end.reason,
                       status.message, run.meta.generation, now);
   }
-  if (good) workflow::Tell(work.plan, run, workflow::kEventCompleted, "");
-  if (end.state == api::RunState::kRolledBack) {
+  if (good && !work.plan.rollback) workflow::Tell(work.plan, run, workflow::kEventCompleted, "");
+  if (end.state == api::RunState::kRolledBack || (good && work.plan.rollback)) {
     workflow::Tell(work.plan, run, workflow::kEventRolledBack, "");
   }
   CF_RETURN_IF_ERROR(Persist(ctx, work));
@@ -173,26 +239,30 @@ void Executor::Close(Work& work, std::size_t index, EntryState state, workflow::
   }
 }
 
+// The entry is given up: who wants to know is told.
+void Executor::GiveUp(const Context& ctx, Work& work, const api::LedgerEntry& entry) {
+  ctx.log.Error("step failed", {{"step", entry.step},
+                                {"target", entry.target},
+                                {"reason", entry.reason},
+                                {"error", entry.message}});
+  if (!IsRollback(entry.step) || work.plan.rollback) {
+    workflow::Tell(work.plan, work.run, FailureEvent(entry.step), entry.id);
+  }
+  parts_.events.Record({Regarding(work.run), true, entry.reason,
+                        entry.step.substr(0, entry.step.find('-')),
+                        entry.step + " failed: " + entry.message});
+}
+
 Executor::Ended Executor::Fail(const Context& ctx, Work& work, std::size_t index,
                                const Error& error) {
   if (error.code == ErrorCode::kCancelled || ctx.stopped()) return Result<runtime::Outcome>(error);
-  api::RunStatus& status = work.run.status;
-  api::LedgerEntry& entry = status.ledger[index];
+  api::LedgerEntry& entry = work.run.status.ledger[index];
   WallTime now = ctx.clock.Now();
   workflow::BookFailure(work.plan, entry, error, now, JitterWord());
   parts_.metrics.Add("certflow_step_errors_total", "Attempts that failed, by step.",
                      {{"step", entry.step}});
   if (entry.state == EntryState::kFailed) {
-    ctx.log.Error("step failed", {{"step", entry.step},
-                                  {"target", entry.target},
-                                  {"reason", entry.reason},
-                                  {"error", entry.message}});
-    if (!IsRollback(entry.step)) {
-      workflow::Tell(work.plan, work.run, FailureEvent(entry.step), entry.id);
-    }
-    parts_.events.Record({Regarding(work.run), true, entry.reason,
-                          entry.step.substr(0, entry.step.find('-')),
-                          entry.step + " failed: " + entry.message});
+    GiveUp(ctx, work, entry);
     return std::nullopt;
   }
   ctx.log.Warning("step will be tried again", {{"step", entry.step},
@@ -200,126 +270,206 @@ Executor::Ended Executor::Fail(const Context& ctx, Work& work, std::size_t index
                                                {"attempts", entry.attempts},
                                                {"reason", entry.reason},
                                                {"error", entry.message}});
-  auto wait = std::chrono::duration_cast<Duration>(*entry.not_before - now);
-  return Wait(ctx, work, entry.step + " to be tried again: " + entry.message, entry.not_before,
-              wait);
-}
-
-Executor::Ended Executor::Act(const Context& ctx, Work& work, std::size_t index,
-                              const workflow::Needed& needed) {
-  api::RunStatus& status = work.run.status;
-  api::LedgerEntry& entry = status.ledger[index];
-  bool once = needed.effect == Effect::kOnce;
-  if (once || needed.effect == Effect::kGuarded) {
-    entry.state = EntryState::kIntended;
-    entry.memo = needed.memo;
-    entry.message = needed.action;
-    if (auto written = Persist(ctx, work); !written.ok()) return written.error();
+  if (entry.step == workflow::kStepPurge && entry.attempts == workflow::kPurgeQuietAttempts) {
+    workflow::Tell(work.plan, work.run, workflow::kEventMitigating, entry.id);
+    parts_.events.Record({Regarding(work.run), true, entry.reason, "Purge",
+                          "a cache still serves the old content: " + entry.message});
   }
-  if (!parts_.may_act()) {
-    return Result<runtime::Outcome>(MakeError(ErrorCode::kCancelled, "LeaseOverdue",
-                                              "the lease is not fresh: nothing is done"));
-  }
-  steps::Findings findings;
-  steps::StepScope scope{work.run, work.plan, entry, parts_.directory, findings, work.scratch};
-  steps::Step* step = parts_.steps.Find(entry.step);
-  runtime::GateKeeper::Denied denied;
-  seams::Party party = step->Party(scope);
-  auto pass = parts_.gates.Enter(party.name, runtime::GateKeeper::Access::kAct, &denied,
-                                 {party.actions, party.reads});
-  if (!pass) {
-    return Wait(ctx, work, "a place at " + party.name, std::nullopt, denied.again_after);
-  }
-  auto acted = step->Act(ctx, scope, needed);
-  pass->Leave(acted.ok() || !IsPartyTrouble(acted.error()));
-  if (!acted.ok()) {
-    // A guarded switch may have happened: the memo says what to go back to.
-    if (needed.memo.contains(workflow::kMemoTouched)) entry.memo = needed.memo;
-    return Fail(ctx, work, index, acted.error());
-  }
-  ctx.log.Debug("action taken", {{"step", entry.step}, {"action", needed.action}});
-  MergeFindings(status, std::move(findings));
-  entry.memo = std::move(acted->memo);
-  if (entry.state == EntryState::kIntended) entry.state = EntryState::kPending;
-  entry.message.clear();
-  entry.reason.clear();
-  if (acted->done) {
-    Close(work, index, EntryState::kDone, std::move(*acted->done));
-    entry.ended_at = ctx.clock.Now();
-    return std::nullopt;
-  }
-  if (acted->wait) {
-    return Wait(ctx, work, acted->wait->waiting_for, acted->wait->until, acted->wait->poll_after);
-  }
-  // What was done once is on record before anything else is done.
-  if (once || acted->record) {
-    if (auto written = Persist(ctx, work); !written.ok()) return written.error();
-  }
+  RestUntil(ctx, work, index, AgainText(entry), entry.not_before,
+            std::chrono::duration_cast<Duration>(*entry.not_before - now));
   return std::nullopt;
 }
 
-Executor::Ended Executor::Apply(const Context& ctx, Work& work, std::size_t index,
-                                workflow::Observation seen) {
-  api::LedgerEntry& entry = work.run.status.ledger[index];
+void Executor::Look(const Context& ctx, Work& work, Lane& lane) const {
+  steps::StepScope scope{work.run,         work.plan,     work.run.status.ledger[lane.index],
+                         parts_.directory, lane.findings, work.scratch};
+  runtime::GateKeeper::Denied denied;
+  auto pass = parts_.gates.Enter(lane.party.name, runtime::GateKeeper::Access::kRead, &denied,
+                                 {lane.party.actions, lane.party.reads});
+  if (!pass) {
+    lane.denied = denied;
+    return;
+  }
+  lane.seen = lane.step->Observe(ctx, scope);
+  pass->Leave(lane.seen->ok() || !IsPartyTrouble(lane.seen->error()));
+}
+
+void Executor::Act(const Context& ctx, Work& work, Lane& lane) const {
+  steps::StepScope scope{work.run,         work.plan,     work.run.status.ledger[lane.index],
+                         parts_.directory, lane.findings, work.scratch};
+  runtime::GateKeeper::Denied denied;
+  auto pass = parts_.gates.Enter(lane.party.name, runtime::GateKeeper::Access::kAct, &denied,
+                                 {lane.party.actions, lane.party.reads});
+  if (!pass) {
+    lane.denied = denied;
+    return;
+  }
+  lane.acted = lane.step->Act(ctx, scope, *lane.needed);
+  pass->Leave(lane.acted->ok() || !IsPartyTrouble(lane.acted->error()));
+}
+
+// What was seen: the entry is through, waits, or needs its action.
+Executor::Ended Executor::Judge(const Context& ctx, Work& work, Lane& lane) {
+  if (lane.denied) {
+    RestUntil(ctx, work, lane.index, "a place at " + lane.party.name, std::nullopt,
+              lane.denied->again_after);
+    return std::nullopt;
+  }
+  MergeFindings(work.run.status, std::exchange(lane.findings, {}));
+  if (!lane.seen->ok()) return Fail(ctx, work, lane.index, lane.seen->error());
+  workflow::Observation& seen = **lane.seen;
+  api::LedgerEntry& entry = work.run.status.ledger[lane.index];
   if (auto* done = std::get_if<workflow::Done>(&seen)) {
-    Close(work, index, EntryState::kDone, std::move(*done));
+    Close(work, lane.index, EntryState::kDone, std::move(*done));
     entry.ended_at = ctx.clock.Now();
     // What people decided is on record before anything is done because of it.
     if (!GateOfStep(entry.step).empty()) {
       if (auto written = Persist(ctx, work); !written.ok()) return written.error();
     }
-    return std::nullopt;
-  }
-  if (auto* needed = std::get_if<workflow::Needed>(&seen)) return Act(ctx, work, index, *needed);
-  if (auto* progress = std::get_if<workflow::InProgress>(&seen)) {
+  } else if (auto* needed = std::get_if<workflow::Needed>(&seen)) {
+    lane.needed = std::move(*needed);
+  } else if (auto* progress = std::get_if<workflow::InProgress>(&seen)) {
     if (!progress->memo.empty()) entry.memo = std::move(progress->memo);
-    return Wait(ctx, work, progress->waiting_for, progress->until, progress->poll_after);
+    RestUntil(ctx, work, lane.index, progress->waiting_for, progress->until, progress->poll_after);
+  } else {
+    auto& blocked = std::get<workflow::Blocked>(seen);
+    work.run.status.until = blocked.until;
+    if (auto gate = GateOfStep(entry.step); !gate.empty()) {
+      workflow::Tell(work.plan, work.run, workflow::kEventApprovalRequested, gate);
+    }
+    RestUntil(ctx, work, lane.index, blocked.waiting_for, blocked.until, blocked.look_again);
   }
-  auto& blocked = std::get<workflow::Blocked>(seen);
-  work.run.status.until = blocked.until;
-  if (auto gate = GateOfStep(entry.step); !gate.empty()) {
-    workflow::Tell(work.plan, work.run, workflow::kEventApprovalRequested, gate);
-  }
-  return Wait(ctx, work, blocked.waiting_for, blocked.until, blocked.look_again);
+  return std::nullopt;
 }
 
-Executor::Ended Executor::TakeStep(const Context& ctx, Work& work, std::size_t index) {
+// What the actions need to be told apart or taken back is on record before the first of them.
+Executor::Ended Executor::Intend(const Context& ctx, Work& work, const std::vector<Lane*>& lanes) {
+  bool any = false;
+  for (const Lane* lane : lanes) {
+    const workflow::Needed& needed = *lane->needed;
+    if (needed.effect != Effect::kOnce && needed.effect != Effect::kGuarded) continue;
+    api::LedgerEntry& entry = work.run.status.ledger[lane->index];
+    entry.state = EntryState::kIntended;
+    entry.memo = needed.memo;
+    entry.message = needed.action;
+    any = true;
+  }
+  if (any) {
+    if (auto written = Persist(ctx, work); !written.ok()) return written.error();
+  }
+  if (parts_.may_act()) return std::nullopt;
+  return Result<runtime::Outcome>(
+      MakeError(ErrorCode::kCancelled, "LeaseOverdue", "the lease is not fresh: nothing is done"));
+}
+
+Executor::Ended Executor::Record(const Context& ctx, Work& work, Lane& lane) {
+  if (!lane.acted) {
+    RestUntil(ctx, work, lane.index, "a place at " + lane.party.name, std::nullopt,
+              lane.denied->again_after);
+    return std::nullopt;
+  }
   api::RunStatus& status = work.run.status;
-  WallTime now = ctx.clock.Now();
-  {
+  api::LedgerEntry& entry = status.ledger[lane.index];
+  const workflow::Needed& needed = *lane.needed;
+  auto& acted = *lane.acted;
+  if (!acted.ok()) {
+    // A guarded switch may have happened: the memo says what to go back to.
+    if (needed.memo.contains(workflow::kMemoTouched)) entry.memo = needed.memo;
+    return Fail(ctx, work, lane.index, acted.error());
+  }
+  ctx.log.Debug("action taken", {{"step", entry.step}, {"action", needed.action}});
+  MergeFindings(status, std::exchange(lane.findings, {}));
+  entry.memo = std::move(acted->memo);
+  if (entry.state == EntryState::kIntended) entry.state = EntryState::kPending;
+  entry.message.clear();
+  entry.reason.clear();
+  if (acted->done) {
+    Close(work, lane.index, EntryState::kDone, std::move(*acted->done));
+    entry.ended_at = ctx.clock.Now();
+  } else if (acted->wait) {
+    RestUntil(ctx, work, lane.index, acted->wait->waiting_for, acted->wait->until,
+              acted->wait->poll_after);
+  } else if (needed.effect == Effect::kOnce || acted->record) {
+    // What was done once is on record before anything else is done.
+    if (auto written = Persist(ctx, work); !written.ok()) return written.error();
+  }
+  return std::nullopt;
+}
+
+Executor::Ended Executor::TakeTurn(const Context& ctx, Work& work,
+                                   const std::vector<std::size_t>& entries) {
+  api::RunStatus& status = work.run.status;
+  std::vector<std::unique_ptr<Lane>> lanes;
+  for (std::size_t index : entries) {
     api::LedgerEntry& entry = status.ledger[index];
+    auto rest = work.rests.find(index);
+    if (rest != work.rests.end() && rest->second.look_again > ctx.clock.Steady()) continue;
+    const WallTime now = ctx.clock.Now();
     if (entry.not_before && *entry.not_before > now) {
-      auto wait = std::chrono::duration_cast<Duration>(*entry.not_before - now);
-      return Wait(ctx, work, status.waiting_for, status.until, wait);
+      RestUntil(ctx, work, index, AgainText(entry), entry.not_before,
+                std::chrono::duration_cast<Duration>(*entry.not_before - now));
+      continue;
     }
     if (!entry.started_at) entry.started_at = now;
-    status.step = entry.step;
-    status.state = api::RunState::kRunning;
+    auto lane = std::make_unique<Lane>();
+    lane->index = index;
+    lane->step = parts_.steps.Find(entry.step);
+    if (lane->step == nullptr) {
+      return Fail(ctx, work, index,
+                  MakeError(ErrorCode::kInvalid, "StepUnknown",
+                            "this version of certflow has no step " + entry.step));
+    }
+    steps::StepScope scope{work.run,         work.plan,      entry,
+                           parts_.directory, lane->findings, work.scratch};
+    lane->party = lane->step->Party(scope);
+    work.rests.erase(index);
+    lanes.push_back(std::move(lane));
   }
-  auto gate = GateOfStep(status.ledger[index].step);
-  auto taken = parts_.desk.TakeIn(ctx, work.standing.workflow, work.plan, gate, work.run);
+  status.step = status.ledger[entries.front()].step;
+  if (lanes.empty()) return Wait(ctx, work, entries);
+  status.state = api::RunState::kRunning;
+  auto taken =
+      parts_.desk.TakeIn(ctx, work.standing.workflow, work.plan, GateOfStep(status.step), work.run);
   if (!taken.ok()) return Result<runtime::Outcome>(taken.error());
-  steps::Findings findings;
-  steps::StepScope scope{work.run,         work.plan, status.ledger[index],
-                         parts_.directory, findings,  work.scratch};
-  steps::Step* step = parts_.steps.Find(status.ledger[index].step);
-  if (step == nullptr) {
-    return Fail(ctx, work, index,
-                MakeError(ErrorCode::kInvalid, "StepUnknown",
-                          "this version of certflow has no step " + status.ledger[index].step));
+
+  std::vector<Lane*> all, acting;
+  for (const auto& lane : lanes) all.push_back(lane.get());
+  AtOnce(all, [&](Lane& lane) { Look(ctx, work, lane); });
+  for (Lane* lane : all) {
+    if (Ended ended = Judge(ctx, work, *lane)) return ended;
+    if (lane->needed) acting.push_back(lane);
   }
-  seams::Party party = step->Party(scope);
-  runtime::GateKeeper::Denied denied;
-  auto pass = parts_.gates.Enter(party.name, runtime::GateKeeper::Access::kRead, &denied,
-                                 {party.actions, party.reads});
-  if (!pass) {
-    return Wait(ctx, work, "a place at " + party.name, std::nullopt, denied.again_after);
+  if (!acting.empty()) {
+    if (Ended ended = Intend(ctx, work, acting)) return ended;
+    AtOnce(acting, [&](Lane& lane) { Act(ctx, work, lane); });
   }
-  auto seen = step->Observe(ctx, scope);
-  pass->Leave(seen.ok() || !IsPartyTrouble(seen.error()));
-  MergeFindings(status, std::move(findings));
-  if (!seen.ok()) return Fail(ctx, work, index, seen.error());
-  return Apply(ctx, work, index, std::move(*seen));
+  // All of them are booked before anything ends the reconcile: what was done is known here only.
+  Ended ended;
+  for (Lane* lane : acting) {
+    if (Ended one = Record(ctx, work, *lane); one && !ended) ended = std::move(one);
+  }
+  if (ended) return ended;
+  bool all_rest = std::all_of(entries.begin(), entries.end(),
+                              [&](std::size_t index) { return work.rests.contains(index); });
+  return all_rest ? Ended(Wait(ctx, work, entries)) : std::nullopt;
+}
+
+// The next renewal must not wait for a cache: a person has to look after that one.
+void Executor::GiveUpPurges(const Context& ctx, Work& work) {
+  api::RunStatus& status = work.run.status;
+  if (!workflow::IsMitigating(status) || !status.certificate) return;
+  const api::CertificateStatus& made = *status.certificate;
+  const WallTime now = ctx.clock.Now();
+  if (workflow::WhenToRenew(work.plan.spec, made.not_before, made.not_after).at > now) return;
+  for (api::LedgerEntry& entry : status.ledger) {
+    bool open = entry.state == EntryState::kPending || entry.state == EntryState::kIntended;
+    if (entry.step != workflow::kStepPurge || !open) continue;
+    entry.state = EntryState::kFailed;
+    entry.reason = "PurgeGivenUp";
+    entry.message = Sanitize("given up, the next renewal is due; " + entry.message);
+    entry.ended_at = now;
+    entry.not_before.reset();
+  }
 }
 
 // Deletion, suspension and a changed spec stop a run that has not changed anything live; afterwards
@@ -350,20 +500,23 @@ Executor::Ended Executor::Stand(const Context& ctx, Work& work) {
     }
   }
   if (work.standing.suspended && !touched) {
-    return Wait(ctx, work, "spec.suspend to be false again", std::nullopt, Duration{600'000});
+    RestUntil(ctx, work, 0, "spec.suspend to be false again", std::nullopt, Duration{600'000});
+    return Wait(ctx, work, {0});
   }
+  GiveUpPurges(ctx, work);
   return std::nullopt;
 }
 
 Result<runtime::Outcome> Executor::CarryOn(const Context& ctx, const Standing& standing,
                                            const api::Plan& plan, api::Run run) {
-  Work work{standing, plan, run, api::EncodeRunStatus(run), {}};
+  Work work{standing, plan, run, api::EncodeRunStatus(run), {}, {}};
   api::RunStatus& status = run.status;
   if (status.ledger.empty()) {
     status.ledger = workflow::MakeLedger(plan);
     status.state = api::RunState::kRunning;
     status.started_at = ctx.clock.Now();
     if (standing.workflow != nullptr) status.previous = standing.workflow->status.certificate;
+    if (plan.rollback) status.certificate = plan.rollback->certificate;
     api::SetCondition(status.conditions, api::kReady, api::ConditionStatus::kUnknown, "Running",
                       "the run is under way", run.meta.generation, ctx.clock.Now());
     api::SetCondition(status.conditions, api::kReconciling, api::ConditionStatus::kTrue, "Running",
@@ -377,7 +530,7 @@ Result<runtime::Outcome> Executor::CarryOn(const Context& ctx, const Standing& s
     CF_RETURN_IF_ERROR(ctx.Check());
     workflow::Next next = workflow::NextStep(plan, status);
     if (auto* end = std::get_if<workflow::Finish>(&next)) return Finish(ctx, work, *end);
-    if (Ended ended = TakeStep(ctx, work, std::get<workflow::Proceed>(next).entry)) {
+    if (Ended ended = TakeTurn(ctx, work, std::get<workflow::Proceed>(next).entries)) {
       return *std::move(ended);
     }
   }

@@ -32,7 +32,9 @@ struct Standing {
 };
 
 // Carries one run on as far as it goes in one reconcile: next step, observe, judge, intend, act,
-// record. Keeps no state between calls; everything is in the run's status.
+// record. Targets of a wave that may go at the same time are observed together and acted upon
+// together, each on a thread of its own; what is written is written once for all of them. Keeps no
+// state between calls; everything is in the run's status.
 class Executor {
  public:
   explicit Executor(ExecutorParts parts) : parts_(std::move(parts)) {}
@@ -41,15 +43,24 @@ class Executor {
 
  private:
   struct Work;
+  struct Lane;
+  struct Rest;
   using Ended = std::optional<Result<runtime::Outcome>>;  // nothing: go on
 
   Ended Stand(const Context& ctx, Work& work);
-  Ended TakeStep(const Context& ctx, Work& work, std::size_t index);
-  Ended Apply(const Context& ctx, Work& work, std::size_t index, workflow::Observation seen);
-  Ended Act(const Context& ctx, Work& work, std::size_t index, const workflow::Needed& needed);
+  Ended TakeTurn(const Context& ctx, Work& work, const std::vector<std::size_t>& entries);
+  void Look(const Context& ctx, Work& work, Lane& lane) const;
+  void Act(const Context& ctx, Work& work, Lane& lane) const;
+  Ended Judge(const Context& ctx, Work& work, Lane& lane);
+  Ended Intend(const Context& ctx, Work& work, const std::vector<Lane*>& lanes);
+  Ended Record(const Context& ctx, Work& work, Lane& lane);
   Ended Fail(const Context& ctx, Work& work, std::size_t index, const Error& error);
-  Result<runtime::Outcome> Wait(const Context& ctx, Work& work, const std::string& waiting_for,
-                                std::optional<WallTime> until, Duration look_again);
+  void GiveUpPurges(const Context& ctx, Work& work);
+  void GiveUp(const Context& ctx, Work& work, const api::LedgerEntry& entry);
+  void RestUntil(const Context& ctx, Work& work, std::size_t index, std::string waiting_for,
+                 std::optional<WallTime> until, Duration look_again) const;
+  Result<runtime::Outcome> Wait(const Context& ctx, Work& work,
+                                const std::vector<std::size_t>& entries);
   Result<runtime::Outcome> Finish(const Context& ctx, Work& work, const workflow::Finish& end);
   Result<void> Persist(const Context& ctx, Work& work);
   void Abandon(const Context& ctx, Work& work);

@@ -25,6 +25,11 @@ seams::Notification Compose(const api::Run& run, const api::Plan& plan,
   out.to = rule.to;
   out.cc = rule.cc;
   out.bcc = rule.bcc;
+  // Who is on call hears of a cache that still serves the old content.
+  if (entry.event == workflow::kEventMitigating) {
+    out.to.insert(out.to.end(), plan.spec.owner_escalation.begin(),
+                  plan.spec.owner_escalation.end());
+  }
   bool nobody = out.to.empty() && out.cc.empty() && out.bcc.empty();
   if (nobody && !plan.spec.owner_contact.empty()) out.to = {plan.spec.owner_contact};
   return out;

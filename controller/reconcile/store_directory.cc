@@ -58,6 +58,18 @@ Result<seams::ProviderRef> StoreDirectory::Channel(const api::Reference& what,
   return Find(world_.channels, "NotificationChannel", what, from_ns);
 }
 
+std::vector<api::Reference> StoreDirectory::TargetsWith(const api::LabelSelector& selector,
+                                                        std::string_view type,
+                                                        std::string_view ns) const {
+  std::vector<api::Reference> out;
+  for (const auto& target : world_.targets.List()) {
+    if (target->meta.ns == ns && target->type == type && selector.Matches(target->labels)) {
+      out.push_back({target->meta.name, target->meta.ns});
+    }
+  }
+  return out;
+}
+
 Result<void> StoreDirectory::AuthorityReady(const api::Reference& what) const {
   auto object = world_.authorities.Get({what.ns, what.name});
   if (object != nullptr && object->ready()) return {};

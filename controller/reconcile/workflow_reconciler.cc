@@ -76,12 +76,30 @@ void FoldRuns(const Runs& runs, api::WorkflowStatus& status) {
     }
     bool live =
         run.status.state == api::RunState::kSucceeded || run.status.state == api::RunState::kHeld;
-    if (live && made) {
+    if (run.trigger.reason == api::TriggerReason::kRollbackRequested) {
+      if (run.status.state != api::RunState::kSucceeded) continue;
       status.certificate = made;
+      status.rolled_back_at = run.status.ended_at;
+      status.spec_digest = api::WantedDigestOf(run);
+    } else if (live && made) {
+      status.certificate = made;
+      status.rolled_back_at.reset();
       // Of the plan that was carried out: the spec may have moved on since.
       status.spec_digest = api::WantedDigestOf(run);
     }
   }
+}
+
+api::NewRun NewRunOf(const api::Workflow& workflow, const api::Trigger& trigger,
+                     std::int64_t number) {
+  api::NewRun run;
+  run.name = workflow::RunName(workflow.meta.uid, number);
+  run.ns = workflow.meta.ns;
+  run.workflow_name = workflow.meta.name;
+  run.workflow_uid = workflow.meta.uid;
+  run.number = number;
+  run.trigger = trigger;
+  return run;
 }
 
 struct Verdict {
@@ -91,6 +109,10 @@ struct Verdict {
   std::string reason, message;
 };
 
+constexpr const char* kHeldText =
+    "; a person went back to it, so it is renewed only when asked by certflow.dev/renew, when the "
+    "spec asks for another one, or within 24 hours of its end";
+
 void SetConditions(const api::Workflow& workflow, const api::Run* active, const Verdict& verdict,
                    WallTime now, api::WorkflowStatus& status) {
   using enum api::ConditionStatus;
@@ -99,7 +121,9 @@ void SetConditions(const api::Workflow& workflow, const api::Run* active, const 
   bool good = certificate && certificate->not_after > now;
   if (good) {
     api::SetCondition(status.conditions, api::kReady, kTrue, "Issued",
-                      "valid until " + FormatTime(certificate->not_after), generation, now);
+                      "valid until " + FormatTime(certificate->not_after) +
+                          (status.rolled_back_at ? kHeldText : ""),
+                      generation, now);
   } else {
     api::SetCondition(status.conditions, api::kReady, kFalse, certificate ? "Expired" : "NotIssued",
                       verdict.stalled ? verdict.message
@@ -176,7 +200,12 @@ Result<workflow::TriggerVerdict> WorkflowReconciler::DecideNow(const Context& ct
 Result<void> WorkflowReconciler::StartRun(const Context& ctx, const api::Workflow& workflow,
                                           const api::WorkflowSpec& spec,
                                           const api::Trigger& trigger, std::int64_t number) {
-  const std::vector<api::PlannedTarget> targets = api::PlanTargets(spec, workflow.meta.ns);
+  auto select = [&](const api::LabelSelector& selector, std::string_view type) {
+    return directory_.TargetsWith(selector, type, workflow.meta.ns);
+  };
+  auto planned = api::PlanTargets(spec, workflow.meta.ns, select);
+  if (!planned.ok()) return Annotate(planned.error(), "spec.deployment");
+  const std::vector<api::PlannedTarget>& targets = *planned;
   for (const api::PlannedTarget& target : targets) {
     if (target.target.name.empty()) continue;  // the workflow's own Secret
     auto found = directory_.Target(target.target, workflow.meta.ns);
@@ -191,30 +220,100 @@ Result<void> WorkflowReconciler::StartRun(const Context& ctx, const api::Workflo
       if (!why_not) why_not = ready.error();
       continue;
     }
-    api::NewRun run;
-    run.name = workflow::RunName(workflow.meta.uid, number);
-    run.ns = workflow.meta.ns;
-    run.workflow_name = workflow.meta.name;
-    run.workflow_uid = workflow.meta.uid;
-    run.number = number;
-    run.trigger = trigger;
+    api::NewRun run = NewRunOf(workflow, trigger, number);
     std::string reason = why_not ? "the first that is ready; before it: " + why_not->message
                                  : "the first in order, and ready";
-    run.plan_json = api::CanonicalPlan(workflow.spec_json, reference, authority->type,
-                                       Sanitize(reason, 512), targets);
-    run.plan_digest = api::DigestOf(run.plan_json);
+    run.plan_json = api::CanonicalPlan(
+        {workflow.spec_json, reference, authority->type, Sanitize(reason, 512), targets});
     run.finalizer = LeavesSomethingOutside(spec, authority->type);
-    auto created = client_.Create(ctx, api::RunResource(), run.ns, api::EncodeNewRun(run));
-    // It was made before, and only this cache does not show it yet.
-    if (!created.ok() && created.error().code == ErrorCode::kAlreadyExists) return {};
-    if (!created.ok()) return created.error();
-    ctx.log.Info("run started", {{"run", workflow::DisplayRunName(run.name)},
-                                 {"trigger", api::TriggerReasonName(trigger.reason)}});
-    metrics_.Add("certflow_runs_started_total", "Runs that were started, by trigger.",
-                 {{"trigger", api::TriggerReasonName(trigger.reason)}});
-    return {};
+    return CreateRun(ctx, std::move(run));
   }
   return *why_not;
+}
+
+Result<void> WorkflowReconciler::CreateRun(const Context& ctx, api::NewRun run) {
+  run.plan_digest = api::DigestOf(run.plan_json);
+  auto created = client_.Create(ctx, api::RunResource(), run.ns, api::EncodeNewRun(run));
+  // It was made before, and only this cache does not show it yet.
+  if (!created.ok() && created.error().code == ErrorCode::kAlreadyExists) return {};
+  if (!created.ok()) return created.error();
+  const std::string_view trigger = api::TriggerReasonName(run.trigger.reason);
+  ctx.log.Info("run started",
+               {{"run", workflow::DisplayRunName(run.name)}, {"trigger", trigger}});
+  metrics_.Add("certflow_runs_started_total", "Runs that were started, by trigger.",
+               {{"trigger", trigger}});
+  return {};
+}
+
+// A request to roll an ended run back, as it stands on that run.
+struct WorkflowReconciler::RollbackRequest {
+  const api::Run& run;
+  std::string annotation, source;
+};
+
+// The first that nobody has answered.
+std::optional<WorkflowReconciler::RollbackRequest> WorkflowReconciler::OpenRollbackRequest(
+    const Runs& runs) {
+  for (const auto& run : runs) {
+    if (!api::IsTerminal(run->status.state) || run->meta.deleting) continue;
+    std::string annotation = Get(run->meta, api::kRollbackAnnotation);
+    if (annotation.empty()) continue;
+    std::string source = api::RollbackSource(annotation);
+    const auto& answer = run->status.rollback;
+    bool answered = answer && answer->source == source;
+    for (const api::Refusal& refusal : run->status.refusals) answered |= refusal.source == source;
+    if (!answered) return RollbackRequest{*run, std::move(annotation), std::move(source)};
+  }
+  return std::nullopt;
+}
+
+// Starts the run that takes an ended one back, or says on that one why not. The answer is written
+// after the run was made: its name is the same however often that is tried.
+Result<bool> WorkflowReconciler::AnswerRollback(const Context& ctx, const api::Workflow& workflow,
+                                                const Runs& runs, std::int64_t number) {
+  auto request = OpenRollbackRequest(runs);
+  if (!request) return false;
+  api::Run asked = request->run;
+  for (const auto& run : runs) {
+    if (run->trigger.reason != api::TriggerReason::kRollbackRequested) continue;
+    if (run->trigger.payload != asked.meta.name + " " + request->source) continue;
+    asked.status.rollback = api::RollbackAnswer{request->source, run->meta.name};
+    CF_RETURN_IF_ERROR(writer_.Write(ctx, asked));
+    return true;
+  }
+  const WallTime now = ctx.clock.Now();
+  api::Trigger trigger;
+  trigger.reason = api::TriggerReason::kRollbackRequested;
+  trigger.payload = asked.meta.name + " " + request->source;
+  auto proved = guard_.ProvedSince(ctx);
+  if (!proved.ok() && proved.error().code != ErrorCode::kRefused) return proved.error();
+  if (proved.ok()) trigger.requested_by = workflow::RequesterOf(request->annotation);
+  auto plan = api::DecodePlan(asked.plan_json, asked.meta.ns);
+  auto rollback = plan.ok() ? workflow::PlanRollback(asked, workflow.status.certificate,
+                                                     request->annotation, now)
+                            : Result<api::RollbackPlan>(plan.error());
+  // Who asks must be known, because they may not approve.
+  bool must_know = plan.ok() && plan->spec.deployment_gate && !plan->spec.requester_may_approve;
+  if (rollback.ok() && must_know && !proved.ok()) rollback = proved.error();
+  if (!rollback.ok()) {
+    const std::string message = "not rolled back: " + rollback.error().message;
+    asked.status.refusals.push_back({now, request->source, trigger.requested_by, message});
+    events_.Record({{std::string(api::kApiVersion), "WorkflowRun", asked.meta.ns, asked.meta.name,
+                     asked.meta.uid},
+                    true,
+                    "RollbackRefused",
+                    "Rollback",
+                    message});
+    CF_RETURN_IF_ERROR(writer_.Write(ctx, asked));
+    return true;
+  }
+  api::NewRun run = NewRunOf(workflow, trigger, number);
+  run.plan_json = api::CanonicalRollbackPlan(asked.plan_json, *rollback);
+  run.finalizer = true;
+  CF_RETURN_IF_ERROR(CreateRun(ctx, run));
+  asked.status.rollback = api::RollbackAnswer{request->source, run.name};
+  CF_RETURN_IF_ERROR(writer_.Write(ctx, asked));
+  return true;
 }
 
 // Only runs whose result is in the workflow's status already.
@@ -275,6 +374,10 @@ Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::
   if (status.certificate) {
     const api::CertificateStatus& c = *status.certificate;
     status.next_renewal = workflow::WhenToRenew(*spec, c.not_before, c.not_after).at;
+    if (status.rolled_back_at) {
+      status.next_renewal =
+          std::max(*status.next_renewal, c.not_after - workflow::kEmergencyWithin);
+    }
   }
   if (const api::Run* active = ActiveRun(runs)) {
     bool asks = active->status.step.ends_with("Confirmation");
@@ -288,12 +391,16 @@ Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::
     return runtime::Outcome{};
   }
   ShowActive(nullptr, status);
+  // A run may be there that the cache does not show yet; the name makes it the same one.
+  std::int64_t number = status.runs + 1;
+  if (!runs.empty()) number = std::max(number, runs.front()->number + 1);
+  if (!spec->suspend) {
+    CF_ASSIGN_OR_RETURN(bool answered, AnswerRollback(wctx, workflow, runs, number));
+    if (answered) return runtime::Outcome{kQuietStart};
+  }
   CF_RETURN_IF_ERROR(TrimHistory(wctx, *spec, runs, stored->status.runs));
   CF_ASSIGN_OR_RETURN(auto decided, DecideNow(wctx, workflow, *spec, runs));
   if (auto* start = std::get_if<workflow::Start>(&decided)) {
-    // A run may be there that the cache does not show yet; the name makes it the same one.
-    std::int64_t number = status.runs + 1;
-    if (!runs.empty()) number = std::max(number, runs.front()->number + 1);
     auto started = StartRun(wctx, workflow, *spec, start->trigger, number);
     if (started.ok()) return runtime::Outcome{kQuietStart};
     if (started.error().code == ErrorCode::kConflict) return started.error();

@@ -12,7 +12,7 @@
 namespace certflow::reconcile {
 
 // Watches over one CertificateWorkflow: folds the results of its runs into its status, starts the
-// next run when one is due, and keeps the history short.
+// next run when one is due or an ended one is to be rolled back, and keeps the history short.
 class WorkflowReconciler {
  public:
   WorkflowReconciler(World& world, kube::Client& client, StatusWriter& writer,
@@ -36,6 +36,12 @@ class WorkflowReconciler {
   Result<void> StartRun(const Context& ctx, const api::Workflow& workflow,
                         const api::WorkflowSpec& spec, const api::Trigger& trigger,
                         std::int64_t number);
+  Result<void> CreateRun(const Context& ctx, api::NewRun run);
+  // Whether a request was answered: then what follows from it is looked at anew.
+  struct RollbackRequest;
+  static std::optional<RollbackRequest> OpenRollbackRequest(const Runs& runs);
+  Result<bool> AnswerRollback(const Context& ctx, const api::Workflow& workflow, const Runs& runs,
+                              std::int64_t number);
   Result<void> TrimHistory(const Context& ctx, const api::WorkflowSpec& spec, const Runs& runs,
                            std::int64_t folded);
   Result<void> WriteIfChanged(const Context& ctx, api::Workflow& workflow,

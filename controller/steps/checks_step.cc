@@ -88,14 +88,31 @@ void CheckChannels(const StepScope& scope, Book& book) {
   }
 }
 
+// A cache that cannot be reached holds nothing up before the end; who declares it hears of it now.
+void CheckPurges(const StepScope& scope, Book& book) {
+  for (const api::PurgeUse& purge : scope.plan.spec.purges) {
+    std::string value = purge.channel.ns + "/" + purge.channel.name;
+    auto channel = scope.directory.Channel(purge.channel, scope.run.meta.ns);
+    if (channel.ok()) {
+      book.Passed("Purge", value);
+    } else {
+      book.Warning("Purge", value, channel.error().message);
+    }
+  }
+}
+
 // Each endpoint must be one that the certificate can prove itself to.
 void CheckEndpoints(const api::WorkflowSpec& spec, Book& book) {
-  if (spec.endpoints.empty()) {
+  std::vector<std::string> endpoints = spec.endpoints;
+  for (const api::Wave& wave : spec.waves) {
+    endpoints.insert(endpoints.end(), wave.endpoints.begin(), wave.endpoints.end());
+  }
+  if (endpoints.empty()) {
     return book.Warning("Endpoints", "",
                         "spec.validation.endpoints is empty: the certificate is not proved from "
                         "outside");
   }
-  for (const std::string& endpoint : spec.endpoints) {
+  for (const std::string& endpoint : endpoints) {
     auto where = net::ParseHostPort(endpoint);
     if (!where.ok()) {
       book.Failed("Endpoint", endpoint, where.error());
@@ -127,14 +144,15 @@ void CheckPrevious(const StepScope& scope, WallTime now, Book& book) {
 
 Result<workflow::Observation> ChecksStep::Observe(const Context& ctx, const StepScope& scope) {
   Book book{PhaseOf(scope.entry), scope.findings.checks, std::nullopt};
-  CheckAuthority(scope, book);
+  if (!scope.plan.rollback) CheckAuthority(scope, book);
   CheckTargets(scope, book);
   if (book.phase == "Start") {
     CheckEnvironment(scope.plan.spec, book);
     CheckOwner(scope.plan.spec, book);
     CheckEndpoints(scope.plan.spec, book);
     CheckChannels(scope, book);
-    CheckPrevious(scope, ctx.clock.Now(), book);
+    CheckPurges(scope, book);
+    if (!scope.plan.rollback) CheckPrevious(scope, ctx.clock.Now(), book);
   }
   if (book.failed) return *book.failed;
   auto warnings = std::count_if(book.records.begin(), book.records.end(),

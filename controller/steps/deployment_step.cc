@@ -21,7 +21,12 @@ Result<workflow::StepMemo> ActivationMemo(workflow::StepMemo memo, const seams::
   if (!memo.contains(workflow::kMemoPrevious)) {
     memo[workflow::kMemoPrevious] =
         state.active == version ? state.previous.value_or("") : state.active;
-    if (state.active != version) CF_RETURN_IF_ERROR(NoteWayBack(memo, state.way_back));
+    if (state.active != version) {
+      CF_RETURN_IF_ERROR(NoteWayBack(memo, state.way_back));
+      if (!state.fingerprint.empty()) {
+        memo[workflow::kMemoPreviousFingerprint] = state.fingerprint;
+      }
+    }
   }
   memo[workflow::kMemoTouched] = "true";
   return memo;
@@ -46,6 +51,7 @@ Result<workflow::Observation> DeploymentStep::Observe(const Context& ctx, const 
   if (same) {
     CF_ASSIGN_OR_RETURN(auto judged, JudgeSwitch(ctx, *at.target, state, memo, version));
     if (std::holds_alternative<workflow::Done>(judged)) {
+      RecordPlacements(ctx, scope, state, "Deployed", after[workflow::kMemoPrevious]);
       return Observation(workflow::Done{"Deployed", DescribePlacements(state), std::move(after)});
     }
     if (std::holds_alternative<workflow::InProgress>(judged)) return judged;
@@ -59,9 +65,9 @@ Result<workflow::Observation> DeploymentStep::Observe(const Context& ctx, const 
   return Observation(workflow::Needed{kActionActivate, Effect::kGuarded, std::move(after)});
 }
 
-Result<const seams::Bundle*> DeploymentStep::LoadBundle(const Context& ctx,
-                                                        const StepScope& scope) const {
-  if (scope.scratch.bundle) return &*scope.scratch.bundle;
+Result<std::shared_ptr<const seams::Bundle>> DeploymentStep::LoadBundle(
+    const Context& ctx, const StepScope& scope) const {
+  if (auto kept = scope.scratch.bundle()) return kept;
   std::string name = VersionSecretName(scope.plan.spec, scope.run.meta.name);
   CF_ASSIGN_OR_RETURN(auto secret, parts_.secrets.Get(ctx, scope.run.meta.ns, name));
   seams::Bundle bundle;
@@ -81,8 +87,9 @@ Result<const seams::Bundle*> DeploymentStep::LoadBundle(const Context& ctx,
                          " has no tls.key or tls.crt; start a new run with the "
                          "annotation certflow.dev/renew");
   }
-  scope.scratch.bundle = std::move(bundle);
-  return &*scope.scratch.bundle;
+  auto kept = std::make_shared<const seams::Bundle>(std::move(bundle));
+  scope.scratch.Keep(kept);
+  return kept;
 }
 
 Result<ActResult> DeploymentStep::Act(const Context& ctx, const StepScope& scope,

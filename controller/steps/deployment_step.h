@@ -16,7 +16,8 @@ class DeploymentStep : public Step {
                         const workflow::Needed& needed) override;
 
  private:
-  Result<const seams::Bundle*> LoadBundle(const Context& ctx, const StepScope& scope) const;
+  Result<std::shared_ptr<const seams::Bundle>> LoadBundle(const Context& ctx,
+                                                          const StepScope& scope) const;
 
   StepParts parts_;
 };

@@ -12,9 +12,16 @@ std::string PreviousOf(const StepScope& scope) {
   return it == scope.entry.memo.end() ? "" : it->second;
 }
 
+// The version that is taken back: this run's own, or that of the ended run.
+const std::string& TakenBack(const StepScope& scope) {
+  return scope.plan.rollback ? scope.plan.rollback->run : scope.run.meta.name;
+}
+
 // Known for what a run of this workflow put there; an original that others put there is not judged.
 bool IsExpired(const StepScope& scope, const std::string& version, WallTime now) {
-  const auto& previous = scope.run.status.previous;
+  if (scope.plan.rollback && scope.plan.rollback->force) return false;
+  const auto& previous =
+      scope.plan.rollback ? scope.plan.rollback->certificate : scope.run.status.previous;
   return previous && previous->version == version && previous->not_after <= now;
 }
 
@@ -32,25 +39,28 @@ Result<workflow::Observation> RollbackStep::Observe(const Context& ctx, const St
   CF_ASSIGN_OR_RETURN(auto at, ConnectTargetOf(ctx, scope, parts_.connector, scope.entry));
   CF_ASSIGN_OR_RETURN(auto state, at.target->Observe(ctx, at.binding));
   // Somebody else has put something there since; that is not ours to overwrite.
-  if (!state.active.empty() && state.active != previous && state.active != scope.run.meta.name) {
+  if (!state.active.empty() && state.active != previous && state.active != TakenBack(scope)) {
     return Observation(
         workflow::Done{"NotOurs", "left alone: " + state.active + " stands there now", memo});
   }
   CF_ASSIGN_OR_RETURN(auto judged, JudgeSwitch(ctx, *at.target, state, memo, previous));
   if (std::holds_alternative<workflow::InProgress>(judged)) return judged;
   if (std::holds_alternative<workflow::Done>(judged)) {
+    RecordPlacements(ctx, scope, state, "Reverted", TakenBack(scope));
     return Observation(workflow::Done{
         "PutBack", previous.empty() ? "nothing stands there, as before" : "back to " + previous,
         memo});
   }
+  workflow::StepMemo after = memo;
+  after[workflow::kMemoTouched] = "true";
   if (previous.empty()) {
-    return Observation(workflow::Needed{"Deactivate", Effect::kRepeatable, memo});
+    return Observation(workflow::Needed{"Deactivate", Effect::kRepeatable, std::move(after)});
   }
   if (IsExpired(scope, previous, ctx.clock.Now())) {
     return MakeError(ErrorCode::kRefused, "PreviousExpired",
                      "the certificate of " + previous + " has expired; the new one stays in place");
   }
-  return Observation(workflow::Needed{"Activate", Effect::kRepeatable, memo});
+  return Observation(workflow::Needed{"Activate", Effect::kRepeatable, std::move(after)});
 }
 
 Result<ActResult> RollbackStep::Act(const Context& ctx, const StepScope& scope,

@@ -9,6 +9,7 @@
 
 #include "controller/api/run.h"
 #include "controller/base/context.h"
+#include "controller/base/mutex.h"
 #include "controller/base/result.h"
 #include "controller/seams/connector.h"
 #include "controller/seams/secret_store.h"
@@ -35,15 +36,33 @@ class Directory {
 struct Findings {
   std::vector<api::CheckRecord> checks;
   std::vector<api::Evidence> evidence;
+  std::vector<api::DeploymentRecord> deployments;  // replace those with the same id
   std::optional<api::CertificateStatus> certificate;
   std::optional<std::vector<api::ServedChallenge>> challenges;
 };
 
 // What steps of one reconcile share, so that nothing is fetched twice; gone with the reconcile, and
-// the key with it.
-struct Scratch {
-  std::map<std::string, std::unique_ptr<seams::Target>> targets;  // by the planned target's id
-  std::optional<seams::Bundle> bundle;                            // of this run
+// the key with it. Steps of several targets may use it at the same time, each its own slot.
+class Scratch {
+ public:
+  // The connected target with that planned id, or the place for it.
+  std::unique_ptr<seams::Target>& TargetSlot(const std::string& id) CF_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return targets_[id];
+  }
+  std::shared_ptr<const seams::Bundle> bundle() const CF_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    return bundle_;
+  }
+  void Keep(std::shared_ptr<const seams::Bundle> bundle) CF_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    bundle_ = std::move(bundle);
+  }
+
+ private:
+  mutable Mutex mutex_;
+  std::map<std::string, std::unique_ptr<seams::Target>> targets_ CF_GUARDED_BY(mutex_);
+  std::shared_ptr<const seams::Bundle> bundle_ CF_GUARDED_BY(mutex_);  // of this run
 };
 
 struct StepScope {

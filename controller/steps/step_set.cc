@@ -2,6 +2,8 @@
 #include "controller/steps/complete_step.h"
 #include "controller/steps/confirmation_step.h"
 #include "controller/steps/deployment_step.h"
+#include "controller/steps/deployment_time_step.h"
+#include "controller/steps/purge_step.h"
 #include "controller/steps/renewal_step.h"
 #include "controller/steps/rollback_step.h"
 #include "controller/steps/step.h"
@@ -21,6 +23,8 @@ StepSet::StepSet(const StepParts& parts) {
   add(workflow::kStepRenewal, std::make_unique<RenewalStep>(parts));
   add(workflow::kStepDeploymentConfirmation,
       std::make_unique<ConfirmationStep>(workflow::kGateDeployment));
+  add(workflow::kStepDeploymentTime, std::make_unique<DeploymentTimeStep>());
+  add(workflow::kStepPurge, std::make_unique<PurgeStep>(parts));
   add(workflow::kStepDeployment, std::make_unique<DeploymentStep>(parts));
   add(workflow::kStepValidation,
       std::make_unique<ValidationStep>(parts, ValidationStep::Expect::kNew));

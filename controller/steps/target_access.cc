@@ -34,7 +34,7 @@ Result<ConnectedTarget> ConnectTargetOf(const Context& ctx, const StepScope& sco
                      "the plan has no target " + entry.target);
   }
   CF_ASSIGN_OR_RETURN(auto resolved, ResolveTarget(scope, *target));
-  auto& kept = scope.scratch.targets[target->id];
+  auto& kept = scope.scratch.TargetSlot(target->id);
   if (!kept) {
     CF_ASSIGN_OR_RETURN(kept, connector.ConnectTarget(ctx, resolved));
   }
@@ -94,6 +94,35 @@ Result<workflow::Observation> JudgeSwitch(const Context& ctx, const seams::Targe
 
 void NoteActivated(workflow::StepMemo& memo, WallTime now) {
   memo[workflow::kMemoActivated] = FormatTime(now);
+}
+
+void RecordPlacements(const Context& ctx, const StepScope& scope, const seams::TargetState& state,
+                      std::string_view what, const std::string& previous) {
+  const api::PlannedTarget* planned = workflow::TargetOf(scope.plan, scope.entry);
+  if (planned == nullptr) return;
+  std::size_t count = 0;
+  for (const seams::Placement& placement : state.placements) {
+    if (count == seams::kMaxPlacements) break;
+    api::DeploymentRecord record;
+    record.id = planned->id + "." + std::to_string(count++);
+    record.target = planned->id;
+    record.type = planned->type;
+    record.wave = planned->wave;
+    record.device = Sanitize(placement.device, 253);
+    record.address = Sanitize(placement.address, 253);
+    record.port = placement.port;
+    record.virtual_host = Sanitize(placement.virtual_host, 253);
+    record.server_name = Sanitize(placement.server_name, 253);
+    record.side = placement.side;
+    record.profile = Sanitize(placement.profile, 253);
+    record.location = Sanitize(placement.location, 512);
+    record.state = what;
+    record.version = state.active;
+    record.previous = previous;
+    record.fingerprint = state.fingerprint;
+    record.time = ctx.clock.Now();
+    scope.findings.deployments.push_back(std::move(record));
+  }
 }
 
 std::string DescribePlacements(const seams::TargetState& state) {

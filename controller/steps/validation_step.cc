@@ -34,16 +34,45 @@ bool IsLastWave(const StepScope& scope) {
                      [&](const auto& target) { return target.wave <= wave; });
 }
 
-api::Evidence Judge(const seams::Served& served, const std::vector<std::string>& accepted) {
+void AddOnce(const std::vector<std::string>& from, std::vector<std::string>& to) {
+  for (const std::string& one : from) {
+    if (std::find(to.begin(), to.end(), one) == to.end()) to.push_back(one);
+  }
+}
+
+// Those of the waves up to `wave`; in the end, and where no wave names its own, all.
+std::vector<std::string> EndpointsUpTo(const api::WorkflowSpec& spec, int wave, bool all) {
+  std::vector<std::string> out;
+  bool any = false;
+  for (std::size_t i = 0; i < spec.waves.size(); ++i) {
+    any |= !spec.waves[i].endpoints.empty();
+    if (all || static_cast<int>(i) <= wave) AddOnce(spec.waves[i].endpoints, out);
+  }
+  if (all || !any) AddOnce(spec.endpoints, out);
+  return out;
+}
+
+bool NamesOwnEndpoints(const api::WorkflowSpec& spec) {
+  return std::any_of(spec.waves.begin(), spec.waves.end(),
+                     [](const api::Wave& wave) { return !wave.endpoints.empty(); });
+}
+
+bool Contains(const std::vector<std::string>& list, const std::string& what) {
+  return std::find(list.begin(), list.end(), what) != list.end();
+}
+
+api::Evidence Judge(const seams::Served& served, const Expected& accepted) {
   api::Evidence evidence;
   evidence.address = served.address;
   evidence.fingerprint = served.fingerprint;
   evidence.issuer = Sanitize(served.issuer, 256);
   evidence.tls_version = served.tls_version;
   evidence.not_after = served.not_after;
-  bool expected = std::find(accepted.begin(), accepted.end(), served.fingerprint) != accepted.end();
-  if (!expected) {
-    evidence.message = "serves another certificate than " + accepted.front().substr(0, 16);
+  if (Contains(accepted.before, served.fingerprint)) {
+    evidence.passed = true;
+  } else if (!Contains(accepted.good, served.fingerprint)) {
+    const auto& list = accepted.good.empty() ? accepted.before : accepted.good;
+    evidence.message = "serves another certificate than " + list.front().substr(0, 16);
   } else if (served.fault) {
     evidence.message = served.fault->reason + ": " + served.fault->message;
   } else {
@@ -60,20 +89,19 @@ Duration PollAfter(WallTime started, WallTime now) {
 }  // namespace
 
 std::vector<api::Evidence> ValidationStep::ProbeAll(const Context& ctx, const StepScope& scope,
-                                                    const std::string& trust_pem,
-                                                    const std::vector<std::string>& accepted) {
+                                                    const Expected& expected) {
   std::vector<api::Evidence> out;
   const api::WorkflowSpec& spec = scope.plan.spec;
-  for (const std::string& endpoint : spec.endpoints) {
+  for (const std::string& endpoint : expected.endpoints) {
     std::vector<api::Evidence> found;
     auto where = net::ParseHostPort(endpoint);
     Result<std::vector<seams::Served>> served =
         where.ok() ? parts_.connector.validator().Probe(
                          ctx.WithTimeout(kProbeTimeout),
-                         {endpoint, ServerName(spec, where->host), trust_pem, spec.min_tls})
+                         {endpoint, ServerName(spec, where->host), expected.trust_pem, spec.min_tls})
                    : Result<std::vector<seams::Served>>(where.error());
     if (served.ok()) {
-      for (const seams::Served& one : *served) found.push_back(Judge(one, accepted));
+      for (const seams::Served& one : *served) found.push_back(Judge(one, expected));
     } else {
       found.emplace_back();
       found.back().message = Sanitize(served.error().message, 512);
@@ -88,32 +116,53 @@ std::vector<api::Evidence> ValidationStep::ProbeAll(const Context& ctx, const St
   return out;
 }
 
+Expected ValidationStep::ExpectedOf(const StepScope& scope) const {
+  const api::RunStatus& status = scope.run.status;
+  const api::WorkflowSpec& spec = scope.plan.spec;
+  Expected out;
+  if (expect_ == Expect::kNew) {
+    bool last = IsLastWave(scope);
+    if (status.certificate) out.good.push_back(status.certificate->fingerprint);
+    // An endpoint of a wave that is still to come may serve what it did.
+    if (!last && !NamesOwnEndpoints(spec) && status.previous) {
+      out.good.push_back(status.previous->fingerprint);
+    }
+    out.endpoints = EndpointsUpTo(spec, workflow::WaveOf(scope.entry), last);
+    return out;
+  }
+  const auto& previous = scope.plan.rollback ? scope.plan.rollback->certificate : status.previous;
+  if (previous) out.good.push_back(previous->fingerprint);
+  for (const api::LedgerEntry& entry : status.ledger) {
+    auto noted = entry.memo.find(workflow::kMemoPreviousFingerprint);
+    if (entry.step == workflow::kStepRollback && noted != entry.memo.end()) {
+      AddOnce({noted->second}, out.before);
+    }
+  }
+  out.endpoints = EndpointsUpTo(spec, 0, true);
+  return out;
+}
+
 Result<workflow::Observation> ValidationStep::Observe(const Context& ctx, const StepScope& scope) {
   using workflow::Observation;
-  const api::RunStatus& status = scope.run.status;
-  const auto& wanted = expect_ == Expect::kNew ? status.certificate : status.previous;
-  if (!wanted) {
+  Expected expected = ExpectedOf(scope);
+  if (expected.good.empty() && expected.before.empty()) {
     return Observation(workflow::Done{"NothingBefore", "no certificate stood there before", {}});
   }
-  std::vector<std::string> accepted{wanted->fingerprint};
-  if (expect_ == Expect::kNew && !IsLastWave(scope) && status.previous) {
-    accepted.push_back(status.previous->fingerprint);
-  }
-  std::string trust;
   if (scope.plan.spec.trust == api::Trust::kAuthority) {
     CF_ASSIGN_OR_RETURN(auto authority,
                         scope.directory.Authority(scope.plan.authority, scope.run.meta.ns));
-    CF_ASSIGN_OR_RETURN(trust, parts_.connector.TrustRoots(ctx, authority));
+    CF_ASSIGN_OR_RETURN(expected.trust_pem, parts_.connector.TrustRoots(ctx, authority));
   }
-  auto evidence = ProbeAll(ctx, scope, trust, accepted);
+  auto evidence = ProbeAll(ctx, scope, expected);
   auto failed = std::find_if(evidence.begin(), evidence.end(),
                              [](const api::Evidence& e) { return !e.passed; });
   WallTime now = ctx.clock.Now();
   WallTime started = scope.entry.started_at.value_or(now);
   WallTime until = started + scope.plan.spec.validation_timeout;
   if (failed == evidence.end()) {
+    const auto& wanted = expected.good.empty() ? expected.before : expected.good;
     std::string message =
-        std::to_string(evidence.size()) + " addresses serve " + wanted->fingerprint.substr(0, 16);
+        std::to_string(evidence.size()) + " addresses serve " + wanted.front().substr(0, 16);
     scope.findings.evidence = std::move(evidence);
     return Observation(workflow::Done{"Proved", message, {}});
   }

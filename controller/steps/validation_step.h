@@ -4,11 +4,20 @@
 
 namespace certflow::steps {
 
+// What is looked at, and what may be served there: certificates that have to be good, and such that
+// are only known to have stood there before.
+struct Expected {
+  std::vector<std::string> endpoints;
+  std::vector<std::string> good, before;  // fingerprints
+  std::string trust_pem;
+};
+
 // Proves from outside what the endpoints serve: every address of each, until all are right or
 // validation.timeout is over (kRefused, "ValidationFailed", with the first fault). kNew expects the
-// run's certificate; an endpoint of a wave that is still to come may serve the one before.
-// kPrevious, after a rollback, expects the one before the run; where there was none the endpoints
-// are not asked.
+// run's certificate at the endpoints of this wave and those before it, and in the end at all; where
+// no wave names endpoints of its own, one that serves the certificate before is taken to belong to
+// a wave that is still to come. kPrevious, after a rollback, expects what stood there before; where
+// that is not known the endpoints are not asked.
 class ValidationStep : public Step {
  public:
   enum class Expect { kNew, kPrevious };
@@ -19,9 +28,9 @@ class ValidationStep : public Step {
                         const workflow::Needed& needed) override;
 
  private:
+  Expected ExpectedOf(const StepScope& scope) const;
   std::vector<api::Evidence> ProbeAll(const Context& ctx, const StepScope& scope,
-                                      const std::string& trust_pem,
-                                      const std::vector<std::string>& accepted);
+                                      const Expected& expected);
 
   StepParts parts_;
   Expect expect_;

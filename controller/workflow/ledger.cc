@@ -1,6 +1,7 @@
 #include "controller/workflow/ledger.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "controller/base/backoff.h"
 
@@ -29,13 +30,22 @@ LedgerEntry Skipped(std::string id, std::string_view step, std::string_view reas
   return entry;
 }
 
-void AddWave(const api::Plan& plan, int wave, std::vector<LedgerEntry>& out) {
+void AddTargets(const api::Plan& plan, int wave, std::vector<LedgerEntry>& out) {
   for (const api::PlannedTarget& target : plan.targets) {
     if (target.wave != wave) continue;
     out.push_back(Entry("deploy/" + target.id, kStepDeployment, target.id));
   }
+}
+
+bool HasEndpoints(const api::WorkflowSpec& spec) {
+  return !spec.endpoints.empty() ||
+         std::any_of(spec.waves.begin(), spec.waves.end(),
+                     [](const api::Wave& wave) { return !wave.endpoints.empty(); });
+}
+
+void AddValidation(const api::Plan& plan, int wave, std::vector<LedgerEntry>& out) {
   std::string id = "validation/" + std::to_string(wave);
-  if (plan.spec.endpoints.empty()) {
+  if (!HasEndpoints(plan.spec)) {
     out.push_back(Skipped(id, kStepValidation, "NoEndpoints",
                           "the plan names no endpoints; each target was read back instead"));
   } else {
@@ -45,7 +55,48 @@ void AddWave(const api::Plan& plan, int wave, std::vector<LedgerEntry>& out) {
 
 }  // namespace
 
+namespace {
+
+void AddDeploymentGate(const api::Plan& plan, std::vector<LedgerEntry>& out) {
+  if (plan.spec.deployment_gate) {
+    out.push_back(Entry("confirmation/deployment", kStepDeploymentConfirmation));
+  } else {
+    out.push_back(Skipped("confirmation/deployment", kStepDeploymentConfirmation, "NoGate",
+                          "the plan asks nobody before the deployment"));
+  }
+}
+
+void AddPurges(const api::Plan& plan, std::vector<LedgerEntry>& out) {
+  if (plan.spec.purges.empty()) {
+    out.push_back(Skipped("purge", kStepPurge, "NoPurge", "the plan names no cache"));
+  }
+  for (std::size_t i = 0; i < plan.spec.purges.size(); ++i) {
+    out.push_back(Entry("purge/" + std::to_string(i), kStepPurge));
+  }
+}
+
+// Takes back what an ended run did; nothing is issued, and no time of day is waited for.
+std::vector<LedgerEntry> MakeRollbackLedger(const api::Plan& plan) {
+  std::vector<LedgerEntry> out;
+  out.push_back(Entry("checks/start", kStepChecks));
+  AddDeploymentGate(plan, out);
+  for (const api::RollbackPlan::Item& item : plan.rollback->items) {
+    out.push_back(Entry("rollback/" + item.target, kStepRollback, item.target));
+    out.back().memo = item.memo;
+  }
+  if (!HasEndpoints(plan.spec)) {
+    out.push_back(Skipped("rollback-validation", kStepRollbackValidation, "NoEndpoints",
+                          "the plan names no endpoints; each target was read back instead"));
+  } else {
+    out.push_back(Entry("rollback-validation", kStepRollbackValidation));
+  }
+  return out;
+}
+
+}  // namespace
+
 std::vector<LedgerEntry> MakeLedger(const api::Plan& plan) {
+  if (plan.rollback) return MakeRollbackLedger(plan);
   std::vector<LedgerEntry> out;
   out.push_back(Entry("checks/start", kStepChecks));
   if (plan.spec.renewal_gate) {
@@ -56,16 +107,16 @@ std::vector<LedgerEntry> MakeLedger(const api::Plan& plan) {
                           "the plan asks nobody before the renewal"));
   }
   out.push_back(Entry("renewal", kStepRenewal));
-  if (plan.spec.deployment_gate) {
-    out.push_back(Entry("confirmation/deployment", kStepDeploymentConfirmation));
-  } else {
-    out.push_back(Skipped("confirmation/deployment", kStepDeploymentConfirmation, "NoGate",
-                          "the plan asks nobody before the deployment"));
-  }
+  AddDeploymentGate(plan, out);
+  if (plan.spec.deploy_at) out.push_back(Entry("deployment-time", kStepDeploymentTime));
   out.push_back(Entry("checks/deployment", kStepChecks));
   int waves = 0;
   for (const auto& target : plan.targets) waves = std::max(waves, target.wave + 1);
-  for (int wave = 0; wave < waves; ++wave) AddWave(plan, wave, out);
+  for (int wave = 0; wave < waves; ++wave) {
+    AddTargets(plan, wave, out);
+    if (wave == waves - 1) AddPurges(plan, out);
+    AddValidation(plan, wave, out);
+  }
   out.push_back(Entry("complete", kStepComplete));
   return out;
 }
@@ -87,12 +138,12 @@ const LedgerEntry* Find(const api::RunStatus& status, std::string_view id) {
   return it == status.ledger.end() ? nullptr : &*it;
 }
 
-// What the run failed at. A deployment that failed and was put back shows as Reverted; it is the
+// What the run failed at; a purge that was given up is no reason to take anything back. A deployment that failed and was put back shows as Reverted; it is the
 // last one of those, because steps follow each other.
 const LedgerEntry* FirstFailure(const api::RunStatus& status) {
   const LedgerEntry* reverted = nullptr;
   for (const LedgerEntry& entry : status.ledger) {
-    if (IsRollbackStep(entry)) continue;
+    if (IsRollbackStep(entry) || entry.step == kStepPurge) continue;
     if (entry.state == EntryState::kFailed) return &entry;
     if (entry.state == EntryState::kReverted) reverted = &entry;
   }
@@ -104,12 +155,46 @@ std::string FailureText(const LedgerEntry& failure) {
   return where + ": " + failure.message;
 }
 
-std::optional<Next> FirstOpen(const api::RunStatus& status, bool rollback) {
+std::optional<Next> FirstOpenRollback(const api::RunStatus& status) {
   for (std::size_t i = 0; i < status.ledger.size(); ++i) {
     const LedgerEntry& entry = status.ledger[i];
-    if (IsRollbackStep(entry) == rollback && IsOpen(entry)) return Proceed{i};
+    if (IsRollbackStep(entry) && IsOpen(entry)) return Proceed{{i}};
   }
   return std::nullopt;
+}
+
+// The open targets of the wave that begins at `first`, as many as may go at once.
+Proceed TargetsAtOnce(const api::Plan& plan, const api::RunStatus& status, std::size_t first) {
+  const int wave = WaveOf(status.ledger[first]);
+  const bool known = wave >= 0 && wave < static_cast<int>(plan.spec.waves.size());
+  const int limit = known ? std::max(plan.spec.waves[wave].parallelism, 1) : 1;
+  Proceed out;
+  for (std::size_t i = first; i < status.ledger.size(); ++i) {
+    const LedgerEntry& entry = status.ledger[i];
+    if (static_cast<int>(out.entries.size()) == limit) break;
+    if (entry.step == kStepDeployment && WaveOf(entry) == wave && IsOpen(entry)) {
+      out.entries.push_back(i);
+    }
+  }
+  return out;
+}
+
+// A purge that failed does not hold up the proof, only the end.
+std::optional<Next> FirstOpen(const api::Plan& plan, const api::RunStatus& status) {
+  Proceed failing;
+  for (std::size_t i = 0; i < status.ledger.size(); ++i) {
+    const LedgerEntry& entry = status.ledger[i];
+    if (IsRollbackStep(entry) || !IsOpen(entry)) continue;
+    if (entry.step == kStepPurge && entry.attempts > 0) {
+      failing.entries.push_back(i);
+    } else if (entry.step == kStepDeployment) {
+      return TargetsAtOnce(plan, status, i);
+    } else if (entry.step != kStepComplete || failing.entries.empty()) {
+      return Proceed{{i}};
+    }
+  }
+  if (failing.entries.empty()) return std::nullopt;
+  return failing;
 }
 
 void AppendRollback(const api::Plan& plan, api::RunStatus& status) {
@@ -120,7 +205,7 @@ void AppendRollback(const api::Plan& plan, api::RunStatus& status) {
     entry.memo.erase(kMemoActivated);
     add.push_back(std::move(entry));
   }
-  if (!plan.spec.endpoints.empty()) {
+  if (HasEndpoints(plan.spec)) {
     add.push_back(Entry("rollback-validation", kStepRollbackValidation));
   }
   std::move(add.begin(), add.end(), std::back_inserter(status.ledger));
@@ -154,13 +239,13 @@ Next AfterFailure(const api::Plan& plan, api::RunStatus& status, const LedgerEnt
         const LedgerEntry* asked = Find(status, "rollback-confirmation");
         if (asked == nullptr) {
           status.ledger.push_back(Entry("rollback-confirmation", kStepRollbackConfirmation));
-          return Proceed{status.ledger.size() - 1};
+          return Proceed{{status.ledger.size() - 1}};
         }
         if (asked->state == EntryState::kFailed) {
           return Finish{RunState::kHeld, failure.reason,
                         FailureText(failure) + "; the rollback was declined: " + asked->message};
         }
-        if (IsOpen(*asked)) return *FirstOpen(status, true);
+        if (IsOpen(*asked)) return *FirstOpenRollback(status);
         break;
       }
       case api::RollbackPolicy::kAutomatic:
@@ -168,18 +253,46 @@ Next AfterFailure(const api::Plan& plan, api::RunStatus& status, const LedgerEnt
     }
     AppendRollback(plan, status);
   }
-  if (auto open = FirstOpen(status, true)) return *open;
+  if (auto open = FirstOpenRollback(status)) return *open;
   return RollbackEnd(status, failure);
+}
+
+// Of a run that takes back an ended one: its steps in their order; where one fails a person looks.
+Next NextOfRollback(const api::RunStatus& status) {
+  for (std::size_t i = 0; i < status.ledger.size(); ++i) {
+    const LedgerEntry& entry = status.ledger[i];
+    if (entry.state == EntryState::kFailed) {
+      return Finish{RunState::kFailed, entry.reason, FailureText(entry)};
+    }
+    if (IsOpen(entry)) return Proceed{{i}};
+  }
+  return Finish{RunState::kSucceeded, "RolledBack", ""};
 }
 
 }  // namespace
 
 Next NextStep(const api::Plan& plan, api::RunStatus& status) {
+  if (plan.rollback) return NextOfRollback(status);
   if (const LedgerEntry* failure = FirstFailure(status)) {
     return AfterFailure(plan, status, LedgerEntry(*failure));
   }
-  if (auto open = FirstOpen(status, false)) return *open;
+  if (auto open = FirstOpen(plan, status)) return *open;
+  for (const LedgerEntry& entry : status.ledger) {
+    if (entry.step == kStepPurge && entry.state == EntryState::kFailed) {
+      return Finish{RunState::kHeld, entry.reason, FailureText(entry)};
+    }
+  }
   return Finish{RunState::kSucceeded, "Completed", ""};
+}
+
+bool IsMitigating(const api::RunStatus& status) {
+  bool failing = false;
+  for (const LedgerEntry& entry : status.ledger) {
+    if (!IsOpen(entry) || entry.step == kStepComplete) continue;
+    if (entry.step != kStepPurge) return false;
+    failing |= entry.attempts >= kPurgeQuietAttempts;
+  }
+  return failing;
 }
 
 bool HasTouchedLive(const api::RunStatus& status) {
@@ -198,6 +311,48 @@ std::vector<const LedgerEntry*> TouchedTargets(const api::RunStatus& status) {
   return out;
 }
 
+namespace {
+
+Error RefuseRollback(std::string_view reason, const std::string& message) {
+  return MakeError(ErrorCode::kRefused, reason, message);
+}
+
+}  // namespace
+
+Result<api::RollbackPlan> PlanRollback(const api::Run& run,
+                                       const std::optional<api::CertificateStatus>& live,
+                                       std::string_view annotation, WallTime now) {
+  api::RollbackPlan plan;
+  plan.run = run.meta.name;
+  plan.force = annotation.starts_with("force ");
+  plan.certificate = run.status.previous;
+  bool went_live =
+      run.status.state == RunState::kSucceeded || run.status.state == RunState::kHeld;
+  if (!went_live || !live || live->version != run.meta.name) {
+    return RefuseRollback("NotLive", "the certificate of " + run.DisplayName() + " is not what is live" +
+                                 (live ? ": annotate the run " + live->version : ""));
+  }
+  for (const LedgerEntry* touched : TouchedTargets(run.status)) {
+    api::RollbackPlan::Item item{touched->target, touched->memo};
+    for (const char* key : {kMemoTouched, kMemoActivated}) item.memo.erase(key);
+    plan.items.push_back(std::move(item));
+  }
+  if (plan.items.empty()) return RefuseRollback("NothingToTakeBack", "the run has changed no target");
+  if (plan.force) return plan;
+  if (!plan.certificate) {
+    return RefuseRollback("NothingBefore",
+                  "no certificate of this workflow was live before: rolling back would take the "
+                  "certificate away, or put back what is not known; begin the text with force if "
+                  "that is what you want");
+  }
+  if (plan.certificate->not_after <= now) {
+    return RefuseRollback("PreviousExpired", "the certificate before expired at " +
+                                         FormatTime(plan.certificate->not_after) +
+                                         ": begin the text with force if you want it all the same");
+  }
+  return plan;
+}
+
 const api::PlannedTarget* TargetOf(const api::Plan& plan, const LedgerEntry& entry) {
   auto it = std::find_if(plan.targets.begin(), plan.targets.end(),
                          [&](const api::PlannedTarget& t) { return t.id == entry.target; });
@@ -211,16 +366,22 @@ int WaveOf(const LedgerEntry& entry) {
 
 namespace {
 
-struct RetryRule {
+struct StepRule {
   int limit;
   BackoffPolicy backoff;
 };
 
-RetryRule RuleOf(const api::Plan& plan, const LedgerEntry& entry) {
+StepRule RuleOf(const api::Plan& plan, const LedgerEntry& entry) {
   constexpr double kJitter = 0.2;
   if (entry.step == kStepRenewal) return {8, {Duration{30'000}, 2, Duration{1'800'000}, kJitter}};
   if (entry.step == kStepDeployment) {
-    return {plan.spec.retry_limit, {Duration{5'000}, 2, Duration{120'000}, kJitter}};
+    const api::PlannedTarget* target = TargetOf(plan, entry);
+    const api::RetryRule& rule = target ? target->retry : plan.spec.retry;
+    const Duration first = std::chrono::duration_cast<Duration>(rule.backoff);
+    return {rule.limit, {first, 2, std::max(first, Duration{120'000}), kJitter}};
+  }
+  if (entry.step == kStepPurge) {
+    return {std::numeric_limits<int>::max(), {Duration{5'000}, 2, Duration{600'000}, kJitter}};
   }
   if (entry.step == kStepRollback) return {10, {Duration{5'000}, 2, Duration{120'000}, kJitter}};
   return {20, {Duration{2'000}, 2, Duration{60'000}, kJitter}};
@@ -230,11 +391,12 @@ RetryRule RuleOf(const api::Plan& plan, const LedgerEntry& entry) {
 
 void BookFailure(const api::Plan& plan, LedgerEntry& entry, const Error& error, WallTime now,
                  std::uint64_t random) {
-  RetryRule rule = RuleOf(plan, entry);
+  StepRule rule = RuleOf(plan, entry);
   entry.attempts += 1;
   entry.reason = error.reason;
   entry.message = Sanitize(error.message);
-  if (error.retry == Retry::kNever || entry.attempts > rule.limit) {
+  bool given_up = error.retry == Retry::kNever && entry.step != kStepPurge;
+  if (given_up || entry.attempts > rule.limit) {
     entry.state = EntryState::kFailed;
     entry.ended_at = now;
     entry.not_before.reset();

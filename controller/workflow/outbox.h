@@ -14,6 +14,7 @@ inline constexpr std::string_view kEventConfirmationFailed = "ConfirmationFailed
 inline constexpr std::string_view kEventRenewalFailed = "RenewalFailed";
 inline constexpr std::string_view kEventDeploymentFailed = "DeploymentFailed";
 inline constexpr std::string_view kEventValidationFailed = "ValidationFailed";
+inline constexpr std::string_view kEventMitigating = "Mitigating";
 inline constexpr std::string_view kEventRolledBack = "RolledBack";
 inline constexpr std::string_view kEventCompleted = "Completed";
 inline constexpr std::string_view kEventExpiring = "Expiring";

@@ -44,10 +44,14 @@ api::Urgency UrgencyOf(const TriggerInput& input) {
 // Why a run is due by itself, or when that will be.
 std::variant<api::TriggerReason, std::optional<WallTime>> Due(const TriggerInput& input) {
   const auto& certificate = input.status.certificate;
+  // A person took it back: that is not undone by itself before it must be.
+  const bool taken_back = input.status.rolled_back_at.has_value();
+  if (!certificate && taken_back) return std::optional<WallTime>();
   if (!certificate) return api::TriggerReason::kFirstIssue;
   if (input.status.spec_digest != input.wanted_digest) return api::TriggerReason::kSpecChanged;
   if (certificate->not_after <= input.now) return api::TriggerReason::kExpired;
   WallTime at = WhenToRenew(input.spec, certificate->not_before, certificate->not_after).at;
+  if (taken_back) at = std::max(at, certificate->not_after - kEmergencyWithin);
   if (at <= input.now) return api::TriggerReason::kThreshold;
   return std::optional<WallTime>(at);
 }

@@ -40,7 +40,7 @@ KIND_NOT_FOUND = re.compile(r'return Find\([\w.]+, "(\w+)"')
 OTHER = set("""
     CertificateWorkflow WorkflowRun CertificateAuthority DeploymentTarget NotificationChannel ValidatingAdmissionPolicy
     ValidatingAdmissionPolicyBinding TokenReview SubjectAccessReview SelfSubjectAccessReview ExecCredential DeleteOptions
-    FirstIssue SpecChanged RolledBack NotIn DoesNotExist NotOlderThan ServerTimeout IfAvailable PreviousCertificate
+    FirstIssue SpecChanged RollbackRequested RolledBack NotIn DoesNotExist NotOlderThan ServerTimeout IfAvailable PreviousCertificate
     ApprovalRequested ConfirmationFailed RenewalFailed DeploymentFailed Expiring StartTLS NewOrder ProveControl NotFound
     AlreadyExists RateLimited UnknownOutcome""".split())
 

@@ -387,8 +387,11 @@ TEST_F(SchemaTest, R32_TheServerKeepsThePlanAsItWasDigested) {
   run.number = 1;
   run.trigger.payload = "ticket";
   run.trigger.requested_by = "erin@example.com";
-  api::PlannedTarget own{"0/0-secret", 0, {"", "team"}, "kubernetes", "{}"};
-  run.plan_json = api::CanonicalPlan(spec, {"company-ca", "team"}, "ca", "first usable", {own});
+  api::PlannedTarget own;
+  own.id = "0/0-secret";
+  own.target.ns = "team";
+  own.type = "kubernetes";
+  run.plan_json = api::CanonicalPlan({spec, {"company-ca", "team"}, "ca", "first usable", {own}});
   run.plan_digest = api::DigestOf(run.plan_json);
   run.finalizer = true;
   Answer made = cluster().Create(api::EncodeNewRun(run));

@@ -15,8 +15,9 @@ using ::testing::HasSubstr;
 std::string PlanOf(const std::string& spec_json) {
   auto spec = DecodeWorkflowSpec(spec_json, "web");
   EXPECT_TRUE(spec.ok());
-  return CanonicalPlan(spec_json, {"internal", "pki"}, "ca", "the first in order",
-                       PlanTargets(*spec, "web"));
+  auto targets = PlanTargets(*spec, "web", nullptr);
+  EXPECT_TRUE(targets.ok());
+  return CanonicalPlan({spec_json, {"internal", "pki"}, "ca", "the first in order", *targets});
 }
 
 // The full spec with one member changed; an empty value removes it.
@@ -36,14 +37,14 @@ TEST(PlanTargetsTest, TheWorkflowsOwnSecretIsFirstThenWaveByWave) {
   auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
   ASSERT_TRUE(spec.ok());
   std::vector<std::string> ids;
-  for (const auto& target : PlanTargets(*spec, "web")) ids.push_back(target.id);
+  for (const auto& target : *PlanTargets(*spec, "web", nullptr)) ids.push_back(target.id);
   EXPECT_THAT(ids, ElementsAre("0/0-secret", "0/1-cluster", "0/2-cluster", "1/0-edge"));
 }
 
 TEST(PlanTargetsTest, EachTargetKnowsWhereAndWhat) {
   auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
   ASSERT_TRUE(spec.ok());
-  auto targets = PlanTargets(*spec, "web");
+  auto targets = *PlanTargets(*spec, "web", nullptr);
   ASSERT_EQ(targets.size(), 4U);
   EXPECT_EQ(targets[0].target, (Reference{"", "web"}));
   EXPECT_EQ(targets[0].type, "kubernetes");
@@ -58,7 +59,7 @@ TEST(PlanTargetsTest, EachTargetKnowsWhereAndWhat) {
 TEST(PlanTargetsTest, WithoutWavesThereIsTheSecretAlone) {
   auto spec = DecodeWorkflowSpec(SmallSpecJson(), "web");
   ASSERT_TRUE(spec.ok());
-  EXPECT_EQ(PlanTargets(*spec, "web").size(), 1U);
+  EXPECT_EQ(PlanTargets(*spec, "web", nullptr)->size(), 1U);
 }
 
 TEST(CanonicalPlanTest, DecodesToWhatWasPlanned) {
@@ -180,14 +181,15 @@ TEST(DigestTest, WhatBindsTheRunAndWhatTheCertificate) {
 
 // the choice of the authority and its reason are part of what is approved.
 TEST(DigestTest, TheChosenAuthorityBinds) {
+  const std::string json = FullSpecJson();
   auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
   ASSERT_TRUE(spec.ok());
-  auto targets = PlanTargets(*spec, "web");
-  std::string first = CanonicalPlan(FullSpecJson(), {"a", "web"}, "ca", "r", targets);
-  EXPECT_NE(first, CanonicalPlan(FullSpecJson(), {"b", "web"}, "ca", "r", targets));
-  EXPECT_NE(first, CanonicalPlan(FullSpecJson(), {"a", "pki"}, "ca", "r", targets));
-  EXPECT_NE(first, CanonicalPlan(FullSpecJson(), {"a", "web"}, "acme", "r", targets));
-  EXPECT_NE(first, CanonicalPlan(FullSpecJson(), {"a", "web"}, "ca", "s", targets));
+  auto targets = *PlanTargets(*spec, "web", nullptr);
+  std::string first = CanonicalPlan({json, {"a", "web"}, "ca", "r", targets});
+  EXPECT_NE(first, CanonicalPlan({json, {"b", "web"}, "ca", "r", targets}));
+  EXPECT_NE(first, CanonicalPlan({json, {"a", "pki"}, "ca", "r", targets}));
+  EXPECT_NE(first, CanonicalPlan({json, {"a", "web"}, "acme", "r", targets}));
+  EXPECT_NE(first, CanonicalPlan({json, {"a", "web"}, "ca", "s", targets}));
 }
 
 TEST(DigestTest, SurvivesTheWayThroughTheServer) {

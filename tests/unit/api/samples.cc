@@ -208,8 +208,9 @@ NewRun FullNewRun() {
   run.workflow_uid = "b1c7f2f0-93c6-4d51-9f2c-6a1fb5a3b9d1";
   run.number = 13;
   run.trigger = {TriggerReason::kRequested, Urgency::kEmergency, "dora", "now by dora"};
-  run.plan_json = CanonicalPlan(FullSpecJson(), {"internal", "pki"}, "ca", "the first is not ready",
-                                PlanTargets(*spec, "web"));
+  const std::string json = FullSpecJson();
+  run.plan_json = CanonicalPlan({json, {"internal", "pki"}, "ca", "the first is not ready",
+                                 *PlanTargets(*spec, "web", nullptr)});
   run.plan_digest = DigestOf(run.plan_json);
   run.finalizer = true;
   return run;

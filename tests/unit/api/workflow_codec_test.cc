@@ -35,7 +35,7 @@ TEST(WorkflowSpecTest, ReadsEachMember) {
   EXPECT_EQ(spec->renew_before_percent, 33);
   EXPECT_FALSE(spec->renew_automatically);
   EXPECT_TRUE(spec->requester_may_approve);
-  EXPECT_EQ(spec->retry_limit, 5);
+  EXPECT_EQ(spec->retry.limit, 5);
   EXPECT_THAT(spec->endpoints, ElementsAre("www.example.com:443"));
   EXPECT_EQ(spec->server_name, "shop.example.com");
   EXPECT_EQ(spec->trust, Trust::kAuthority);
@@ -90,7 +90,7 @@ TEST(WorkflowSpecTest, DefaultsAreThoseOfTheSchemaWithOrWithoutTheServersHelp) {
     EXPECT_TRUE(spec->renew_automatically);
     EXPECT_FALSE(spec->renewal_gate || spec->deployment_gate);
     EXPECT_FALSE(spec->requester_may_approve);
-    EXPECT_EQ(spec->retry_limit, 3);
+    EXPECT_EQ(spec->retry.limit, 3);
     EXPECT_THAT(spec->waves, IsEmpty());
     EXPECT_EQ(spec->trust, Trust::kSystem);
     EXPECT_EQ(spec->min_tls, "1.2");

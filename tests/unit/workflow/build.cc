@@ -24,9 +24,15 @@ api::WorkflowSpec SmallSpec() {
 api::WorkflowSpec SpecWithTargets(int waves, int per_wave) {
   api::WorkflowSpec spec = SmallSpec();
   for (int wave = 0; wave < waves; ++wave) {
-    api::Wave one{"wave-" + std::to_string(wave), {}};
+    api::Wave one;
+    one.name = "wave-" + std::to_string(wave);
     for (int i = 0; i < per_wave; ++i) {
-      one.targets.push_back({{"host-" + std::to_string(i), "web"}, "nginx", "{}"});
+      api::TargetUse use;
+      use.target = {"host-" + std::to_string(i), "web"};
+      use.type = "nginx";
+      use.settings = "{}";
+      use.retry = spec.retry;
+      one.targets.push_back(std::move(use));
     }
     spec.waves.push_back(std::move(one));
   }
@@ -35,7 +41,7 @@ api::WorkflowSpec SpecWithTargets(int waves, int per_wave) {
 
 api::Plan PlanOf(api::WorkflowSpec spec) {
   api::Plan plan;
-  plan.targets = api::PlanTargets(spec, "web");
+  plan.targets = *api::PlanTargets(spec, "web", nullptr);
   plan.spec = std::move(spec);
   plan.authority = {"internal", "pki"};
   plan.authority_type = "ca";

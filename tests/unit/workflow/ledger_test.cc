@@ -76,7 +76,7 @@ TEST(MakeLedgerTest, TheLargestPlanTakenBackCompletelyFitsTheLimit) {
   status.ledger[status.ledger.size() - 2].state = EntryState::kFailed;  // the last validation
   auto asked = NextStep(plan, status);
   ASSERT_TRUE(std::holds_alternative<Proceed>(asked));
-  status.ledger[std::get<Proceed>(asked).entry].state = EntryState::kDone;
+  status.ledger[std::get<Proceed>(asked).entries.front()].state = EntryState::kDone;
   ASSERT_TRUE(std::holds_alternative<Proceed>(NextStep(plan, status)));
   EXPECT_EQ(Ids(status.ledger, EntryState::kPending).size(), 202U);
   EXPECT_LE(status.ledger.size(), api::kMaxLedger);
@@ -146,7 +146,7 @@ struct LimitCase {
 
 TEST(BookFailureTest, EachStepHasItsLimit) {
   api::WorkflowSpec spec = SmallSpec();
-  spec.retry_limit = 2;
+  spec.retry.limit = 2;  // of the workflow's own Secret
   api::Plan plan = PlanOf(spec);
   const LimitCase cases[] = {
       {kStepRenewal, 8},     {kStepDeployment, 2},          {kStepRollback, 10}, {kStepChecks, 20},
@@ -171,7 +171,7 @@ TEST(BookFailureTest, EachStepHasItsLimit) {
 
 TEST(BookFailureTest, ARetryLimitOfZeroMeansOneAttempt) {
   api::WorkflowSpec spec = SmallSpec();
-  spec.retry_limit = 0;
+  spec.retry.limit = 0;
   api::LedgerEntry entry = EntryOf(kStepDeployment);
   BookFailure(PlanOf(spec), entry, MakeError(ErrorCode::kTimeout, "Timeout", "slow"), kNow, 0);
   EXPECT_EQ(entry.state, EntryState::kFailed);

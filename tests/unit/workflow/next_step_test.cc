@@ -65,7 +65,7 @@ Walk WalkThrough(const api::Plan& plan, const Script& script) {
       walk.end = *finish;
       return walk;
     }
-    std::size_t index = std::get<Proceed>(next).entry;
+    std::size_t index = std::get<Proceed>(next).entries.front();
     walk.visited.push_back(walk.status.ledger.at(index).id);
     Take(walk.status, index, script);
   }
@@ -98,7 +98,7 @@ TEST(NextStepTest, AnIntendedEntryIsTakenUpAgain) {
   status.ledger[2].state = EntryState::kIntended;
   Next next = NextStep(plan, status);
   ASSERT_TRUE(std::holds_alternative<Proceed>(next));
-  EXPECT_EQ(status.ledger[std::get<Proceed>(next).entry].id, "renewal");
+  EXPECT_EQ(status.ledger[std::get<Proceed>(next).entries.front()].id, "renewal");
 }
 
 TEST(NextStepTest, AFailureBeforeAnythingLiveWasChangedEndsTheRun) {
@@ -261,7 +261,7 @@ TEST(NextStepTest, AskedAgainItNamesTheSameEntryAndAddsNothing) {
     Next again = NextStep(plan, status);
     EXPECT_EQ(status.ledger.size(), size);
     ASSERT_TRUE(std::holds_alternative<Proceed>(again));
-    EXPECT_EQ(status.ledger[std::get<Proceed>(again).entry].id, id);
+    EXPECT_EQ(status.ledger[std::get<Proceed>(again).entries.front()].id, id);
   }
 }
 

@@ -335,5 +335,22 @@ TEST(DecideTest, TheBreakerClosesWhenTheOldestOfThreeIsADayOldOrAPersonAsks) {
   EXPECT_NE(Started(world.Decide()), nullptr);
 }
 
+// what a person took back is not undone by the threshold, but by need or by request.
+TEST(DecideTest, AfterARollbackTheThresholdAloneStartsNothing) {
+  World world;
+  world.ExpireIn(10 * kDay);
+  ASSERT_NE(Started(world.Decide()), nullptr) << "below the threshold of 15 days";
+  world.status.rolled_back_at = world.now;
+  EXPECT_TRUE(std::holds_alternative<Idle>(world.Decide()));
+  EXPECT_EQ(std::get<Idle>(world.Decide()).until, world.status.certificate->not_after - kDay);
+  world.renew = "now by dora";
+  EXPECT_NE(Started(world.Decide()), nullptr);
+  world.renew.clear();
+  world.ExpireIn(kDay - minutes(1));
+  EXPECT_NE(Started(world.Decide()), nullptr) << "it must not end";
+  world.status.certificate.reset();
+  EXPECT_TRUE(std::holds_alternative<Idle>(world.Decide())) << "it was taken away on purpose";
+}
+
 }  // namespace
 }  // namespace certflow::workflow

@@ -1,0 +1,18 @@
+#pragma once
+
+#include "controller/steps/step.h"
+
+namespace certflow::steps {
+
+// Waits for the plan's time of day (deployment.at in deployment.timeZone). Which day that is, is
+// decided once, when the step begins, and kept in the memo. A certificate in force that ends before
+// that time is not waited for.
+class DeploymentTimeStep : public Step {
+ public:
+  seams::Party Party(const StepScope&) const override { return {}; }
+  Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
+  Result<ActResult> Act(const Context& ctx, const StepScope& scope,
+                        const workflow::Needed& needed) override;
+};
+
+}  // namespace certflow::steps
