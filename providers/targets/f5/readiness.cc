@@ -5,7 +5,7 @@
 namespace certflow::providers::f5 {
 namespace {
 
-constexpr std::string_view kProbe = "certflow_probe";
+constexpr std::string_view kProbe = "certflow-probe.txt";
 
 // Only an administrator may, whatever the other roles are allowed in the GUI; better known now than
 // in the night of a deployment.
