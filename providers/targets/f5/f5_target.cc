@@ -30,6 +30,7 @@ class F5Target : public seams::Target {
   Result<const View*> Look(const Context& ctx, const Binding& at);
   Result<View> Read(const Context& ctx, const Binding& at);
   Result<void> FollowFailover(const Context& ctx, const Binding& at);
+  Result<void> RequireActive(const Context& ctx);
   Result<void> NoteSettling(const Context& ctx, const Binding& at, seams::TargetState& state);
   Result<Installed> Installation(const Context& ctx, const std::string& owner,
                                  const std::string& version);
@@ -63,12 +64,20 @@ Result<const View*> F5Target::Look(const Context& ctx, const Binding& at) {
   return &*view_;
 }
 
+// Right before a write; what was read from a unit that is not active any more is forgotten.
+Result<void> F5Target::RequireActive(const Context& ctx) {
+  auto active = access_.RequireActive(ctx);
+  if (!active.ok()) {
+    view_.reset();
+    just_known_ = false;
+  }
+  return active;
+}
+
 // What is not in sync may have been read from a unit that is not active any more.
 Result<void> F5Target::FollowFailover(const Context& ctx, const Binding& at) {
-  auto active = access_.RequireActive(ctx);
-  if (active.ok()) return {};
-  if (active.error().reason != "FailedOver") return active;
-  view_.reset();
+  auto active = RequireActive(ctx);
+  if (active.ok() || active.error().reason != "FailedOver") return active;
   CF_RETURN_IF_ERROR(Look(ctx, at));
   CF_RETURN_IF_ERROR(access_.SyncState(ctx, true));
   return {};
@@ -114,8 +123,10 @@ Result<void> F5Target::Stage(const Context& ctx, const Binding& at, const seams:
                       TakeApart(bundle, access_.settings().partition, owner));
   CF_ASSIGN_OR_RETURN(const View* view, Look(ctx, at));
   CF_RETURN_IF_ERROR(CheckSwitch(*view, parts.objects, owner));
+  CF_RETURN_IF_ERROR(RequireActive(ctx));
   auto in_sync = access_.RequireInSync(ctx);
   if (!in_sync.ok()) {
+    if (in_sync.error().reason != "UnsyncedChanges") return in_sync;
     // A part of this version that is there already explains it.
     CF_ASSIGN_OR_RETURN(const bool begun, HasKey(ctx, access_, parts.objects));
     if (!begun) return in_sync;
@@ -148,6 +159,7 @@ Result<void> F5Target::ReadBack(const Context& ctx, const ChangeSet& set,
       CF_RETURN_IF_ERROR(ReadSlot(ctx, access_, slot, view));
     } else {
       CF_RETURN_IF_ERROR(TakeProfile(answer, slot));
+      CF_RETURN_IF_ERROR(ReadCerts(ctx, access_, slot, view));
     }
     if (!std::is_permutation(wanted.begin(), wanted.end(), slot.entries.begin(),
                              slot.entries.end())) {
@@ -184,7 +196,7 @@ Result<void> F5Target::Activate(const Context& ctx, const Binding& at,
   CF_RETURN_IF_ERROR(CheckVersion(which.version));
   const std::string owner = OwnerOf(at);
   CF_ASSIGN_OR_RETURN(const View* view, Look(ctx, at));
-  CF_RETURN_IF_ERROR(access_.RequireActive(ctx));
+  CF_RETURN_IF_ERROR(RequireActive(ctx));
   if (which.reverting && !which.way_back.empty()) {
     CF_ASSIGN_OR_RETURN(ChangeSet set, PlanReturn(*view, which.way_back, owner));
     return Switch(ctx, std::move(set), nullptr);
@@ -197,7 +209,7 @@ Result<void> F5Target::Activate(const Context& ctx, const Binding& at,
 Result<void> F5Target::Deactivate(const Context& ctx, const Binding& at,
                                   const seams::WayBack& way_back) {
   CF_ASSIGN_OR_RETURN(const View* view, Look(ctx, at));
-  CF_RETURN_IF_ERROR(access_.RequireActive(ctx));
+  CF_RETURN_IF_ERROR(RequireActive(ctx));
   CF_ASSIGN_OR_RETURN(ChangeSet set, PlanReturn(*view, way_back, OwnerOf(at)));
   return Switch(ctx, std::move(set), nullptr);
 }
@@ -218,7 +230,7 @@ Result<void> F5Target::Prune(const Context& ctx, const Binding& at, const seams:
   });
   const auto spared = static_cast<std::size_t>(access_.settings().keep);
   if (keys.size() <= spared) return {};
-  CF_RETURN_IF_ERROR(access_.RequireActive(ctx));
+  CF_RETURN_IF_ERROR(RequireActive(ctx));
   CF_RETURN_IF_ERROR(access_.SyncState(ctx, true));
   CF_RETURN_IF_ERROR(access_.RequireInSync(ctx));
   bool removed = false;

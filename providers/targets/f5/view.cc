@@ -246,6 +246,10 @@ Result<void> ReadSlot(const Context& ctx, Access& access, Slot& slot, View& view
   }
   if (!body.ok()) return std::move(body).error();
   CF_RETURN_IF_ERROR(TakeProfile(*body, slot));
+  return ReadCerts(ctx, access, slot, view);
+}
+
+Result<void> ReadCerts(const Context& ctx, Access& access, const Slot& slot, View& view) {
   for (const ChainEntry& entry : slot.entries) {
     CF_RETURN_IF_ERROR(ReadCert(ctx, access, entry.cert, view));
   }

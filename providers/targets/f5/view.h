@@ -43,8 +43,9 @@ struct View {
 Result<View> ReadView(const Context& ctx, Access& access, const std::vector<Place>& places);
 // One profile and the certificates in it, into the view.
 Result<void> ReadSlot(const Context& ctx, Access& access, Slot& slot, View& view);
-// A profile's answer, into the slot.
+// A profile's answer, into the slot; and the certificates that it names and the view does not have.
 Result<void> TakeProfile(std::string_view body, Slot& slot);
+Result<void> ReadCerts(const Context& ctx, Access& access, const Slot& slot, View& view);
 std::string ProfileUrl(const Slot& slot);
 
 // What the view says in the words of the seam.
