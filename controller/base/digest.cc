@@ -17,8 +17,9 @@ bool IsHmacDigest(std::string_view digest) {
 std::string Digest(std::string_view bytes, const EVP_MD* kind, std::size_t length) {
   std::string digest(length, '\0');
   unsigned int size = 0;
-  const int done = EVP_Digest(bytes.data(), bytes.size(),
-                              reinterpret_cast<unsigned char*>(digest.data()), &size, kind, nullptr);
+  const int done =
+      EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &size,
+                 kind, nullptr);
   // Both are in every provider; only memory can be missing.
   if (done != 1) throw std::bad_alloc();
   return digest;

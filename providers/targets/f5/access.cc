@@ -53,8 +53,7 @@ Result<Pair::Group> ChooseGroup(const std::vector<DeviceGroup>& groups, const st
   }
   if (!wanted.empty() && found.path.empty()) {
     return MakeError(ErrorCode::kInvalid, "DeviceGroupMissing",
-                     "deviceGroup: the device is in no group " + wanted +
-                         " of type sync-failover" +
+                     "deviceGroup: the device is in no group " + wanted + " of type sync-failover" +
                          (names.empty() ? "" : "; there is " + Sanitize(names, 300)));
   }
   return found;
@@ -128,8 +127,7 @@ Result<void> Access::RequireActive(const Context& ctx) {
 
 Result<Pair::Group> Access::Group(const Context& ctx) {
   if (auto known = to_.pair->group(ctx.clock.Steady())) return *known;
-  const Call call{"device groups",
-                  "/mgmt/tm/cm/device-group?$select=name,fullPath,type,autoSync"};
+  const Call call{"device groups", "/mgmt/tm/cm/device-group?$select=name,fullPath,type,autoSync"};
   CF_ASSIGN_OR_RETURN(const std::string body, Do(ctx, call));
   const auto groups = ParseDeviceGroups(body);
   if (!groups) return Unreadable("device groups");
@@ -142,8 +140,7 @@ Result<std::string> Access::SyncState(const Context& ctx, bool fresh) {
   CF_ASSIGN_OR_RETURN(const Pair::Group group, Group(ctx));
   if (group.path.empty()) return std::string(kInSync);
   if (!fresh && !sync_.empty()) return sync_;
-  CF_ASSIGN_OR_RETURN(const std::string body,
-                      Do(ctx, {"sync status", "/mgmt/tm/cm/sync-status"}));
+  CF_ASSIGN_OR_RETURN(const std::string body, Do(ctx, {"sync status", "/mgmt/tm/cm/sync-status"}));
   const auto sync = ParseSyncStatus(body);
   if (!sync) return Unreadable("sync status");
   sync_ = StatusOfGroup(*sync, group.path);

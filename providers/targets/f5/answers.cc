@@ -152,8 +152,8 @@ std::optional<FileObject> ReadFileObject(const json& from) {
 
 // Statistics nest each value as {"entries":{KEY:{"nestedStats":{"entries":{...}}}}}, and a value is
 // {"description": text}. Calls `visit` with every value's key and text, in the device's order.
-void Walk(const json& node, const std::function<void(const std::string&, const std::string&)>& visit,
-          int depth = 0) {
+void Walk(const json& node,
+          const std::function<void(const std::string&, const std::string&)>& visit, int depth = 0) {
   const auto entries = node.find("entries");
   if (entries == node.end() || !entries->is_object() || depth > kMaxDepth) return;
   for (const auto& [key, value] : entries->items()) {
@@ -166,9 +166,8 @@ void Walk(const json& node, const std::function<void(const std::string&, const s
 
 bool IsCode(std::string_view text) {
   return text.size() > kCodeDigits && text[kCodeDigits] == ':' &&
-         std::all_of(text.begin(), text.begin() + kCodeDigits, [](char c) {
-           return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-         });
+         std::all_of(text.begin(), text.begin() + kCodeDigits,
+                     [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
 std::string_view LastPart(std::string_view path) { return path.substr(path.rfind('/') + 1); }

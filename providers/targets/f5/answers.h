@@ -103,9 +103,9 @@ std::string ParseCommandResult(std::string_view body);
 struct Fault {
   std::string code;  // mcpd's, eight hex digits ("01070317"), also from within a transaction
   std::int64_t api_error = 0;
-  bool worker = false;      // from restjavad (":resterrorresponse"), not from the configuration
+  bool worker = false;  // from restjavad (":resterrorresponse"), not from the configuration
   bool in_transaction = false;
-  std::string message;      // raw, for telling apart what has no code; not for quoting unless coded
+  std::string message;  // raw, for telling apart what has no code; not for quoting unless coded
 };
 Fault ParseFault(std::string_view body);
 

@@ -135,8 +135,8 @@ bool IsPlanned(const std::vector<Change>& changes, const std::string& path) {
 void AddEntries(const Slot& slot, const std::vector<ChainEntry>& entries, ChangeSet& to) {
   const std::string path = ProfileUrl(slot);
   if (!SameEntries(slot.entries, entries) && !IsPlanned(to.changes, path)) {
-    to.changes.push_back({"profile " + slot.profile, "PATCH", path,
-                          kube::Dump(EntriesJson(slot, entries))});
+    to.changes.push_back(
+        {"profile " + slot.profile, "PATCH", path, kube::Dump(EntriesJson(slot, entries))});
   }
   Slot wanted = slot;
   wanted.entries = entries;
@@ -241,7 +241,7 @@ Result<ChangeSet> PlanReturn(const View& view, const seams::WayBack& way_back,
       return MakeError(ErrorCode::kRefused, "NothingToGoBackTo",
                        "profile " + slot.profile +
                            ": what stood there before certflow is not recorded; put a certificate "
-                       "into the profile by hand");
+                           "into the profile by hand");
     } else {
       AddEntries(slot, EntriesBefore(view, slot, *record, owner), out);
     }

@@ -121,8 +121,7 @@ std::shared_ptr<Pair> Devices::MakePair(const DeviceSettings& settings) const {
   std::vector<std::unique_ptr<Session>> units;
   const auto tls = TlsOf(settings);
   for (const net::HostPort& host : settings.hosts) {
-    units.push_back(
-        std::make_unique<Session>(http_, "https://" + net::FormatHostPort(host), tls));
+    units.push_back(std::make_unique<Session>(http_, "https://" + net::FormatHostPort(host), tls));
   }
   return std::make_shared<Pair>(std::move(units));
 }
@@ -132,10 +131,10 @@ std::shared_ptr<Pair> Devices::PairFor(const std::string& key, const std::string
   MutexLock lock(mutex_);
   std::string& last = key_of_[object];
   const std::string before = std::exchange(last, key);
-  const bool orphaned =
-      !before.empty() && before != key &&
-      std::none_of(key_of_.begin(), key_of_.end(),
-                   [&before](const auto& entry) { return entry.second == before; });
+  const bool orphaned = !before.empty() && before != key &&
+                        std::none_of(key_of_.begin(), key_of_.end(), [&before](const auto& entry) {
+                          return entry.second == before;
+                        });
   if (const auto old = known_.find(before); orphaned && old != known_.end()) {
     retired_.push_back(std::move(old->second.pair));
     known_.erase(old);

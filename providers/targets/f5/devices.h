@@ -65,9 +65,10 @@ struct Connection {
   Credentials who;
 };
 
-// The pairs that the controller talks to, by address and user, so that all targets of one pair share
-// its tokens. A token that nobody has used for a while is given back, and so are all of them when
-// this object ends; one of credentials that have changed as soon as nobody uses it. Thread-safe.
+// The pairs that the controller talks to, by address and user, so that all targets of one pair
+// share its tokens. A token that nobody has used for a while is given back, and so are all of them
+// when this object ends; one of credentials that have changed as soon as nobody uses it.
+// Thread-safe.
 class Devices {
  public:
   static constexpr Duration kIdle = std::chrono::minutes(3);

@@ -39,11 +39,11 @@ class F5Target : public seams::Target {
                         View& view);
 
   Access access_;
-  // The binding as it was read or written last. A reconcile looks, stages, looks and switches within
-  // seconds, and asks once.
+  // The binding as it was read or written last. A reconcile looks, stages, looks and switches
+  // within seconds, and asks once.
   std::optional<View> view_;
-  std::string view_of_;  // which binding
-  bool just_known_ = false;  // by our own action: the next Observe need not ask
+  std::string view_of_;                      // which binding
+  bool just_known_ = false;                  // by our own action: the next Observe need not ask
   std::map<std::string, Installed> staged_;  // by version
 };
 
@@ -83,9 +83,9 @@ Result<void> F5Target::FollowFailover(const Context& ctx, const Binding& at) {
   return {};
 }
 
-// After a switch the group has to become equal. What nobody works on is asked for again (`running`).
-Result<void> F5Target::NoteSettling(const Context& ctx, const Binding&,
-                                    seams::TargetState& state) {
+// After a switch the group has to become equal. What nobody works on is asked for again
+// (`running`).
+Result<void> F5Target::NoteSettling(const Context& ctx, const Binding&, seams::TargetState& state) {
   CF_ASSIGN_OR_RETURN(const std::string status, access_.SyncState(ctx, false));
   if (status == kInSync || !access_.settings().sync) return {};
   CF_ASSIGN_OR_RETURN(const Pair::Group group, access_.Group(ctx));
@@ -94,8 +94,8 @@ Result<void> F5Target::NoteSettling(const Context& ctx, const Binding&,
   if (waits && !group.auto_sync && access_.pair().MayAskToSync(ctx.clock.Steady())) {
     state.running = false;
   }
-  state.settling = "config-sync to " + Sanitize(LeafOf(group.path), 128) + ": " +
-                   Sanitize(status, 64);
+  state.settling =
+      "config-sync to " + Sanitize(LeafOf(group.path), 128) + ": " + Sanitize(status, 64);
   return {};
 }
 
@@ -119,8 +119,7 @@ Result<seams::TargetState> F5Target::Observe(const Context& ctx, const Binding& 
 
 Result<void> F5Target::Stage(const Context& ctx, const Binding& at, const seams::Bundle& bundle) {
   const std::string owner = OwnerOf(at);
-  CF_ASSIGN_OR_RETURN(const Parts parts,
-                      TakeApart(bundle, access_.settings().partition, owner));
+  CF_ASSIGN_OR_RETURN(const Parts parts, TakeApart(bundle, access_.settings().partition, owner));
   CF_ASSIGN_OR_RETURN(const View* view, Look(ctx, at));
   CF_RETURN_IF_ERROR(CheckSwitch(*view, parts.objects, owner));
   CF_RETURN_IF_ERROR(RequireActive(ctx));
@@ -144,8 +143,8 @@ Result<Installed> F5Target::Installation(const Context& ctx, const std::string& 
   return FindVersion(ctx, access_, owner, version);
 }
 
-Result<void> F5Target::ReadBack(const Context& ctx, const ChangeSet& set,
-                                const std::string& answer, View& view) {
+Result<void> F5Target::ReadBack(const Context& ctx, const ChangeSet& set, const std::string& answer,
+                                View& view) {
   view.slots = set.wanted;
   std::set<std::string> read;
   for (Slot& slot : view.slots) {
@@ -218,9 +217,8 @@ Result<void> F5Target::Deactivate(const Context& ctx, const Binding& at,
 Result<void> F5Target::Prune(const Context& ctx, const Binding& at, const seams::KeepList& keep) {
   const std::string owner = OwnerOf(at);
   CF_ASSIGN_OR_RETURN(auto keys, ListOwned(ctx, access_, FileKind::kKey, owner));
-  std::sort(keys.begin(), keys.end(), [](const Owned& a, const Owned& b) {
-    return a.file.created > b.file.created;
-  });
+  std::sort(keys.begin(), keys.end(),
+            [](const Owned& a, const Owned& b) { return a.file.created > b.file.created; });
   CF_ASSIGN_OR_RETURN(const View* view, Look(ctx, at));
   const std::string active = StateOf(*view, owner, "").active;
   std::erase_if(keys, [&](const Owned& owned) {
@@ -254,8 +252,8 @@ Result<std::unique_ptr<seams::Target>> F5Targets::Connect(const seams::ProviderR
   return std::unique_ptr<seams::Target>(new F5Target(std::move(connection)));
 }
 
-Result<seams::Readiness> F5Targets::CheckReady(const Context& ctx,
-                                               const seams::ProviderRef& target, Login login) {
+Result<seams::Readiness> F5Targets::CheckReady(const Context& ctx, const seams::ProviderRef& target,
+                                               Login login) {
   CF_ASSIGN_OR_RETURN(Connection connection,
                       devices_->Connect(target, login.user, std::move(login.password)));
   Access access(std::move(connection));

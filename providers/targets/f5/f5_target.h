@@ -13,9 +13,10 @@ namespace certflow::providers::f5 {
 class Devices;
 
 // F5 BIG-IP by iControl REST (settings.h). Certificates, keys and chains are objects named after
-// certificate, quarter and run; what is switched is which of them the profiles name, all profiles of
-// a binding in one step; then the configuration is saved and passed on to the peer. What stood there
-// before is told by Observe (way_back), never the key of it. Thread-safe; the targets are not.
+// certificate, quarter and run; what is switched is which of them the profiles name, all profiles
+// of a binding in one step; then the configuration is saved and passed on to the peer. What stood
+// there before is told by Observe (way_back), never the key of it. Thread-safe; the targets are
+// not.
 class F5Targets {
  public:
   // No request is made before something is connected. The end of this object gives tokens back.

@@ -112,8 +112,8 @@ Error ErrorOfAnswer(const net::HttpResponse& response, const Asked& asked) {
     return NoOutcome(asked, "the device gave up waiting for itself");
   }
   if (fault.api_error == kMcpdLost && asked.reads) return NotServing(response, fault);
-  if (status >= 500) return NoOutcome(asked, "the device failed (HTTP status " +
-                                                 std::to_string(status) + ")");
+  if (status >= 500)
+    return NoOutcome(asked, "the device failed (HTTP status " + std::to_string(status) + ")");
   if (!fault.code.empty()) return Coded(fault, asked, status);
   if (status == 404 && fault.api_error == kAbsent && !fault.worker) {
     return MakeError(ErrorCode::kNotFound, "ObjectMissing",

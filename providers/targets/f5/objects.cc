@@ -58,8 +58,8 @@ void RemoveUpload(const Context& ctx, Access& access, const std::string& name) {
                   {{"device", access.Address()}, {"file", name}, {"error", Sanitize(fault)}});
 }
 
-Result<FileObject> CheckSame(const Context& ctx, Access& access, FileKind kind, const std::string& path,
-                       std::string_view content) {
+Result<FileObject> CheckSame(const Context& ctx, Access& access, FileKind kind,
+                             const std::string& path, std::string_view content) {
   CF_ASSIGN_OR_RETURN(const std::string body,
                       access.Do(ctx, {"object " + path, ObjectUrl(kind, path)}));
   auto there = ParseFileObject(body);
@@ -68,8 +68,9 @@ Result<FileObject> CheckSame(const Context& ctx, Access& access, FileKind kind, 
                    path + " has other content and is not overwritten");
 }
 
-Result<FileObject> Create(const Context& ctx, Access& access, FileKind kind, const std::string& path,
-                    const std::string& upload, std::string_view content) {
+Result<FileObject> Create(const Context& ctx, Access& access, FileKind kind,
+                          const std::string& path, const std::string& upload,
+                          std::string_view content) {
   const json body = {{"name", LeafOf(path)},
                      {"partition", path.substr(1, path.rfind('/') - 1)},
                      {"sourcePath", "file:" + std::string(kUploadFolder) + upload}};
@@ -101,9 +102,8 @@ Result<FileObject> PutFiles(const Context& ctx, Access& access, const std::vecto
   FileObject cert;
   for (const File& file : files) {
     access.pair().NoteChange();
-    CF_ASSIGN_OR_RETURN(
-        FileObject made,
-        Create(ctx, access, file.kind, file.path, file.upload, file.content));
+    CF_ASSIGN_OR_RETURN(FileObject made,
+                        Create(ctx, access, file.kind, file.path, file.upload, file.content));
     if (file.kind == FileKind::kCert && cert.path.empty()) cert = std::move(made);
   }
   return cert;
@@ -129,8 +129,7 @@ Result<Parts> TakeApart(const seams::Bundle& bundle, std::string_view partition,
   if (IsOriginal(bundle.version)) {
     return MakeError(ErrorCode::kInvalid, "InvalidVersion", "\"original-\" is not a run's name");
   }
-  CF_ASSIGN_OR_RETURN(const pki::PrivateKey key,
-                      pki::PrivateKey::FromPem(bundle.key_pem.Reveal()));
+  CF_ASSIGN_OR_RETURN(const pki::PrivateKey key, pki::PrivateKey::FromPem(bundle.key_pem.Reveal()));
   CF_RETURN_IF_ERROR(pki::CheckPair(bundle.chain_pem, key));
   CF_ASSIGN_OR_RETURN(const auto chain, pki::ReadChain(bundle.chain_pem));
   CF_ASSIGN_OR_RETURN(const auto der, pki::PemToDer(bundle.chain_pem));
@@ -149,13 +148,12 @@ Result<Parts> TakeApart(const seams::Bundle& bundle, std::string_view partition,
 
 Result<FileObject> PutObjects(const Context& ctx, Access& access, const Parts& parts) {
   const VersionObjects& objects = parts.objects;
-  std::vector<File> files = {{FileKind::kKey, objects.key, UploadName(parts.origin, ".key"),
-                              parts.key_pem.Reveal()},
-                             {FileKind::kCert, objects.cert, UploadName(parts.origin, ".crt"),
-                              parts.cert_pem}};
+  std::vector<File> files = {
+      {FileKind::kKey, objects.key, UploadName(parts.origin, ".key"), parts.key_pem.Reveal()},
+      {FileKind::kCert, objects.cert, UploadName(parts.origin, ".crt"), parts.cert_pem}};
   if (!objects.chain.empty()) {
-    files.push_back({FileKind::kCert, objects.chain, UploadName(parts.origin, "-chain.crt"),
-                     parts.chain_pem});
+    files.push_back(
+        {FileKind::kCert, objects.chain, UploadName(parts.origin, "-chain.crt"), parts.chain_pem});
   }
   auto done = PutFiles(ctx, access, files);
   // Also after a failure: the key must not lie there. A device that is gone is not waited for.
@@ -182,11 +180,12 @@ Result<std::vector<Owned>> ListOwned(const Context& ctx, Access& access, FileKin
                                      std::string_view owner) {
   std::vector<Owned> out;
   for (std::size_t page = 0; page < kMaxPages; ++page) {
-    Call call{"list of " + std::string(KindOf(kind)),
-              "/mgmt/tm/sys/file/" + std::string(KindOf(kind)) + "?" +
-                  FilterOf(access.settings().partition) +
-                  "&$select=name,fullPath,checksum,fingerprint,keyType,sourcePath,createTime&$top=" +
-                  std::to_string(kPage) + "&$skip=" + std::to_string(page * kPage)};
+    Call call{
+        "list of " + std::string(KindOf(kind)),
+        "/mgmt/tm/sys/file/" + std::string(KindOf(kind)) + "?" +
+            FilterOf(access.settings().partition) +
+            "&$select=name,fullPath,checksum,fingerprint,keyType,sourcePath,createTime&$top=" +
+            std::to_string(kPage) + "&$skip=" + std::to_string(page * kPage)};
     CF_ASSIGN_OR_RETURN(const std::string body, access.Do(ctx, call));
     auto files = ParseFileObjects(body);
     if (!files) {
@@ -204,7 +203,7 @@ Result<std::vector<Owned>> ListOwned(const Context& ctx, Access& access, FileKin
 }
 
 Result<Installed> FindVersion(const Context& ctx, Access& access, std::string_view owner,
-                                   std::string_view version) {
+                              std::string_view version) {
   CF_ASSIGN_OR_RETURN(auto files, ListOwned(ctx, access, FileKind::kCert, owner));
   Installed found;
   VersionObjects& objects = found.objects;

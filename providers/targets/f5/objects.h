@@ -21,8 +21,8 @@ struct Parts {
 Result<Parts> TakeApart(const seams::Bundle& bundle, std::string_view partition,
                         std::string_view owner);
 
-// Uploads the files, makes the objects of them (key first, so that a version that has anything has a
-// key), and removes the files. Finds what is there already by name and checksum; kRefused,
+// Uploads the files, makes the objects of them (key first, so that a version that has anything has
+// a key), and removes the files. Finds what is there already by name and checksum; kRefused,
 // "VersionInUse", for other content under the name. Changes nothing that is in use. Returns the
 // certificate as the device read it.
 Result<FileObject> PutObjects(const Context& ctx, Access& access, const Parts& parts);
@@ -44,7 +44,7 @@ struct Installed {
 };
 // kNotFound, "VersionMissing".
 Result<Installed> FindVersion(const Context& ctx, Access& access, std::string_view owner,
-                                   std::string_view version);
+                              std::string_view version);
 // Removes a version's objects; false where the device says that one is in use, and then all stay
 // that are.
 Result<bool> DeleteVersion(const Context& ctx, Access& access, const std::string& key_path);

@@ -182,9 +182,10 @@ bool Session::Extend(const Context& ctx, const Token& token) {
   const auto age = std::chrono::ceil<std::chrono::seconds>(now - born);
   if (age + kUsualLife > kLongestLife) return false;
   Call call{"token", std::string(kTokens) + std::string(token->Reveal()), "PATCH"};
-  call.body = "{\"timeout\":" +
-              std::to_string(
-                  std::chrono::duration_cast<std::chrono::seconds>(age + kUsualLife).count()) + "}";
+  call.body =
+      "{\"timeout\":" +
+      std::to_string(std::chrono::duration_cast<std::chrono::seconds>(age + kUsualLife).count()) +
+      "}";
   call.limit = kLoginLimit;
   auto answer = Send(ctx, call, token);
   WipeString(call.path);

@@ -90,8 +90,8 @@ Result<void> ReadTrust(const json& from, DeviceSettings& settings) {
   for (const std::string& pin : settings.public_key_pins) {
     const auto bytes = Base64Decode(pin);
     if (!bytes.ok() || bytes->size() != kPinBytes) {
-      return Invalid("tls.publicKeyPins", "\"" + Sanitize(pin, 64) +
-                                              "\" is not the base64 of a SHA-256 digest");
+      return Invalid("tls.publicKeyPins",
+                     "\"" + Sanitize(pin, 64) + "\" is not the base64 of a SHA-256 digest");
     }
   }
   return {};
@@ -129,10 +129,9 @@ Result<NewProfile> ReadNewProfile(const json& from) {
   NewProfile made;
   CF_RETURN_IF_ERROR(ReadString(from, "parent", made.parent));
   const std::string_view parent = made.parent;
-  if (!parent.empty() &&
-      (!parent.starts_with('/') || parent.find('/', 1) == parent.npos ||
-       !CheckPartition("parent", parent.substr(1, parent.rfind('/') - 1)).ok() ||
-       !IsNamePart(parent.substr(parent.rfind('/') + 1)))) {
+  if (!parent.empty() && (!parent.starts_with('/') || parent.find('/', 1) == parent.npos ||
+                          !CheckPartition("parent", parent.substr(1, parent.rfind('/') - 1)).ok() ||
+                          !IsNamePart(parent.substr(parent.rfind('/') + 1)))) {
     return Invalid("createProfile.parent", "must be a full path, such as /Common/clientssl");
   }
   made.sni_default = from.value("sniDefault", json(false)) == json(true);
@@ -206,7 +205,8 @@ Result<DeviceSettings> ParseDeviceSettings(std::string_view text) {
   settings.push_pending = pending == "Push";
   const auto keep = from.find("keep");
   if (keep != from.end() && keep->is_number_integer()) {
-    settings.keep = static_cast<int>(std::clamp<std::int64_t>(keep->get<std::int64_t>(), 0, kMaxKeep));
+    settings.keep =
+        static_cast<int>(std::clamp<std::int64_t>(keep->get<std::int64_t>(), 0, kMaxKeep));
   }
   return settings;
 }
@@ -222,16 +222,13 @@ std::string PairName(std::string_view device_settings_json) {
   return name;
 }
 
-std::string_view SideName(Side side) {
-  return side == Side::kClient ? "ClientSide" : "ServerSide";
-}
+std::string_view SideName(Side side) { return side == Side::kClient ? "ClientSide" : "ServerSide"; }
 
 Result<std::vector<Place>> ParsePlaces(std::string_view text, std::string_view partition) {
   CF_ASSIGN_OR_RETURN(const kube::Document document, kube::ParseDocument(text));
   const json& from = kube::Json(document);
   std::vector<Place> places;
-  CF_RETURN_IF_ERROR(
-      ReadPlaces(from, "virtualServers", partition, &ReadVirtualServer, places));
+  CF_RETURN_IF_ERROR(ReadPlaces(from, "virtualServers", partition, &ReadVirtualServer, places));
   CF_RETURN_IF_ERROR(ReadPlaces(from, "profiles", partition, &ReadProfile, places));
   if (places.empty()) return Invalid("f5", "needs virtualServers or profiles");
   return places;

@@ -15,14 +15,14 @@ struct DeviceSettings {
   std::vector<net::HostPort> hosts;  // the units of a pair, or the one there is
   std::string username;              // empty: from a Secret
   std::string login_provider = "tmos";
-  std::string ca_bundle;                // trust in the management certificate: this,
-  std::string server_name;              // with the name that stands in it,
+  std::string ca_bundle;                     // trust in the management certificate: this,
+  std::string server_name;                   // with the name that stands in it,
   std::vector<std::string> public_key_pins;  // or its public key (base64 of SHA-256)
-  std::string partition = "Common";     // where certificates and keys are put
-  std::string device_group;             // empty: the only one that there is
-  bool sync = true;                     // config-sync where the group does not do it by itself
-  bool push_pending = false;            // also with changes of others that wait for a sync
-  int keep = 1;                         // old versions beside the active and the previous one
+  std::string partition = "Common";          // where certificates and keys are put
+  std::string device_group;                  // empty: the only one that there is
+  bool sync = true;                          // config-sync where the group does not do it by itself
+  bool push_pending = false;                 // also with changes of others that wait for a sync
+  int keep = 1;                              // old versions beside the active and the previous one
 };
 // kInvalid names the field and the fault.
 Result<DeviceSettings> ParseDeviceSettings(std::string_view json);
@@ -43,8 +43,8 @@ struct NewProfile {
 struct Place {
   std::string virtual_server;  // full path, or empty
   Side side = Side::kClient;
-  std::string profile;      // full path; empty: the virtual server's only one
-  std::string server_name;  // SNI: which one, where the virtual server has several
+  std::string profile;               // full path; empty: the virtual server's only one
+  std::string server_name;           // SNI: which one, where the virtual server has several
   std::optional<NewProfile> create;  // where it has none
 };
 inline constexpr std::size_t kMaxPlaces = 20;

@@ -121,8 +121,7 @@ Result<Slot> ReadNewSlot(const Context& ctx, Access& access, const Place& place,
 }
 
 Result<void> AddVirtualServer(const Context& ctx, Access& access, const Place& place, View& view) {
-  CF_ASSIGN_OR_RETURN(const VirtualServer on,
-                      ReadVirtualServer(ctx, access, place.virtual_server));
+  CF_ASSIGN_OR_RETURN(const VirtualServer on, ReadVirtualServer(ctx, access, place.virtual_server));
   CF_ASSIGN_OR_RETURN(std::vector<Slot> slots, ReadProfilesOf(ctx, access, place, on, view));
   if (!place.server_name.empty()) {
     std::erase_if(slots, [&](const Slot& s) { return s.server_name != place.server_name; });
@@ -148,9 +147,9 @@ Result<void> AddProfile(const Context& ctx, Access& access, const Place& place, 
 
 Result<void> ReadCert(const Context& ctx, Access& access, const std::string& path, View& view) {
   if (view.certs.contains(path)) return {};
-  CF_ASSIGN_OR_RETURN(const std::string body,
-                      access.Do(ctx, {"certificate " + path,
-                                      "/mgmt/tm/sys/file/ssl-cert/" + UrlId(path)}));
+  CF_ASSIGN_OR_RETURN(
+      const std::string body,
+      access.Do(ctx, {"certificate " + path, "/mgmt/tm/sys/file/ssl-cert/" + UrlId(path)}));
   auto file = ParseFileObject(body);
   if (!file) return Unreadable("certificate " + path);
   view.certs[path] = std::move(*file);
@@ -171,9 +170,7 @@ std::string VersionIn(const View& view, const Slot& slot, std::string_view owner
   return OriginalName(Sha256Hex(cert == nullptr ? slot.entries.front().cert : cert->checksum));
 }
 
-std::string RecordKey(const Slot& slot) {
-  return std::string(KindOf(slot.side)) + slot.profile;
-}
+std::string RecordKey(const Slot& slot) { return std::string(KindOf(slot.side)) + slot.profile; }
 
 seams::Placement PlacementOf(const Slot& slot, std::string_view device) {
   seams::Placement out;
@@ -199,8 +196,8 @@ std::optional<Origin> View::OriginOf(const ChainEntry& entry) const {
   return cert == nullptr ? std::nullopt : f5::OriginOf(cert->source);
 }
 
-// Versions before 14 do not tell it: there it is known of what certflow put there, by the name of the
-// file that the object was made of.
+// Versions before 14 do not tell it: there it is known of what certflow put there, by the name of
+// the file that the object was made of.
 std::string View::Fingerprint(const ChainEntry& entry) const {
   const FileObject* cert = Cert(entry);
   if (cert == nullptr) return {};

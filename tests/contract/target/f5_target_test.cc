@@ -3,6 +3,7 @@
 
 #include "controller/base/clock.h"
 #include "controller/pki/certificate.h"
+#include "controller/pki/request.h"
 #include "tests/contract/target/f5_world.h"
 #include "tests/contract/target/target_contract.h"
 #include "tests/fakes/tls/test_certificate.h"
@@ -24,8 +25,8 @@ INSTANTIATE_TEST_SUITE_P(F5AutoSync, TargetContract, testing::Values(&AutoSync))
 
 Pair MakeRsaPair(const std::string& name) {
   const auto key = pki::PrivateKey::Generate({pki::KeyAlgorithm::kRsa, 2048});
-  const auto chain = pki::MakeSelfSignedCa(*key, name, std::chrono::hours(240),
-                                           MakeSystemClock()->Now());
+  const auto chain =
+      pki::MakeSelfSignedCa(*key, name, std::chrono::hours(240), MakeSystemClock()->Now());
   return {*chain, std::string(key->ToPem().Reveal()), pki::ReadChain(*chain)->front().fingerprint};
 }
 
@@ -92,8 +93,8 @@ TEST_F(F5TargetTest, ADeploymentTakesTwelveRequestsBesidesUploads) {
   EXPECT_LE(world_.http().seen.size(), seen.size() + 2) << "a look that waits for the sync";
   std::vector<std::string> counted;
   for (const std::string& line : seen) {
-    const bool upload = line.find("file-transfer/uploads") != line.npos ||
-                        line.find("util/unix-rm") != line.npos;
+    const bool upload =
+        line.find("file-transfer/uploads") != line.npos || line.find("util/unix-rm") != line.npos;
     if (!upload) counted.push_back(line);
   }
   EXPECT_LE(counted.size(), 12u) << testing::PrintToString(counted);
@@ -275,10 +276,9 @@ TEST_F(F5TargetTest, TheCertificateOfAnotherKeyTypeStaysInTheProfile) {
 }
 
 TEST_F(F5TargetTest, AServerSideProfileIsMadeSwitchedAndTakenAway) {
-  const seams::Binding at = At({{"virtualServers",
-                                 {{{"name", "vs_site"},
-                                   {"side", "ServerSide"},
-                                   {"createProfile", json::object()}}}}});
+  const seams::Binding at =
+      At({{"virtualServers",
+           {{{"name", "vs_site"}, {"side", "ServerSide"}, {"createProfile", json::object()}}}}});
   auto target = Connect();
   const auto done = Deploy(*target, at, first_, "st-1");
   ASSERT_TRUE(done.ok()) << done.error().message;
@@ -301,13 +301,14 @@ TEST_F(F5TargetTest, AnOldVersionThatSomebodyUsesIsNotRemoved) {
   for (const std::string path : Unit("a")["objects"]["ssl-cert"]) {
     if (path.ends_with("_ST-1.crt")) old = path.substr(0, path.size() - 4);
   }
-  world_.Ask("POST", "/objects",
-             {{"objects",
-               {{{"kind", "client-ssl"},
-                 {"name", "borrower"},
-                 {"partition", "Common"},
-                 {"defaultsFrom", "/Common/clientssl"},
-                 {"certKeyChain", {{{"name", "x"}, {"cert", old + ".crt"}, {"key", old + ".key"}}}}}}}});
+  world_.Ask(
+      "POST", "/objects",
+      {{"objects",
+        {{{"kind", "client-ssl"},
+          {"name", "borrower"},
+          {"partition", "Common"},
+          {"defaultsFrom", "/Common/clientssl"},
+          {"certKeyChain", {{{"name", "x"}, {"cert", old + ".crt"}, {"key", old + ".key"}}}}}}}});
   ASSERT_TRUE(Deploy(*target, at_, second_, "st-2").ok());
   ASSERT_TRUE(Settles(*target, at_, "st-2"));
   const auto pruned = target->Prune(ctx(), at_, {{"st-2"}});
@@ -384,7 +385,8 @@ TEST_P(F5FaultTest, LeavesNoHalfStateAndNoSecret) {
         EXPECT_EQ(text.find(world_.peer()["password"]), std::string::npos) << text;
       }
     }
-    const bool played = world_.Ask("GET", "/faults").dump().find("\"played\":1") != std::string::npos;
+    const bool played =
+        world_.Ask("GET", "/faults").dump().find("\"played\":1") != std::string::npos;
     const auto live = world_.Live(at_);
     ASSERT_TRUE(live.has_value());
     ASSERT_TRUE(live->fingerprint == original_.fingerprint ||

@@ -18,7 +18,9 @@ test::Peer& SharedPair() {
   return peer;
 }
 
-std::string NameOf(const seams::Binding& at) { return at.workflow_name == "other" ? "other" : "site"; }
+std::string NameOf(const seams::Binding& at) {
+  return at.workflow_name == "other" ? "other" : "site";
+}
 std::string AddressOf(const std::string& name) {
   return name == "other" ? "/Common/10.10.10.22:443" : "/Common/10.10.10.21:443";
 }
@@ -170,25 +172,25 @@ void F5World::PutForeign(const seams::Binding& at, const Pair& pair) {
 // Both units as they were: everything that anybody made for this virtual server is gone.
 void F5World::Empty(const seams::Binding& at) {
   const std::string name = NameOf(at);
-  PutObjects({VirtualServer(name, "")});
+  PutObjects(json::array({VirtualServer(name, "")}));
   const json unit = Ask("GET", "/state")["units"];
   for (const char* which : {"a", "b"}) {
     json gone = json::array();
     const json& objects = unit[which]["objects"];
     for (const char* kind : {"client-ssl", "ssl-cert", "ssl-key"}) {
       for (const std::string path : objects[kind]) {
-        const bool ours = kind == std::string("client-ssl")
-                              ? path.find("_" + name + "_clientssl") != path.npos ||
-                                    path == "/Common/" + name + "_clientssl"
-                              : path.find("_ST-") != path.npos ||
-                                    path.find("foreign_" + name) != path.npos;
+        const bool ours =
+            kind == std::string("client-ssl")
+                ? path.find("_" + name + "_clientssl") != path.npos ||
+                      path == "/Common/" + name + "_clientssl"
+                : path.find("_ST-") != path.npos || path.find("foreign_" + name) != path.npos;
         if (!ours) continue;
         gone.push_back({{"kind", kind}, {"name", path.substr(8)}, {"delete", true}});
       }
     }
     for (const json& object : gone) {
       try {
-        PutObjects({object});
+        PutObjects(json::array({object}));
       } catch (const std::runtime_error&) {
         continue;  // of the other virtual server's, in use
       }

@@ -38,7 +38,8 @@ class CutHttp : public net::HttpClient {
 // for the whole program. What is live is what a virtual server answers a TLS handshake with.
 class F5World : public TargetWorld {
  public:
-  // `dies`: whether a cut ends the process; `auto_sync`: whether the group passes changes on itself.
+  // `dies`: whether a cut ends the process; `auto_sync`: whether the group passes changes on
+  // itself.
   explicit F5World(bool dies = false, bool auto_sync = false);
   ~F5World() override;
 

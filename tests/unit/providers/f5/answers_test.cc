@@ -9,7 +9,8 @@
 namespace certflow::providers::f5 {
 namespace {
 
-constexpr const char* kProfile = R"({"kind":"tm:ltm:profile:client-ssl:client-sslstate","name":"www",
+constexpr const char* kProfile =
+    R"({"kind":"tm:ltm:profile:client-ssl:client-sslstate","name":"www",
  "fullPath":"/Common/www","serverName":"none","inheritCertkeychain":"false",
  "certKeyChain":[{"name":"a","appService":"none","cert":"/Common/a.crt","chain":"none","key":"/Common/a.key"},
                  {"name":"b","cert":"/Common/b.crt","chain":"/Common/c.crt","key":"/Common/b.key","passphrase":"$M$x"}]})";
@@ -28,8 +29,8 @@ TEST(F5AnswersTest, AProfileTellsItsCertificates) {
 TEST(F5AnswersTest, AServerSideProfileHasOneOrNone) {
   const std::string head =
       R"({"kind":"tm:ltm:profile:server-ssl:server-sslstate","fullPath":"/Common/s",)";
-  EXPECT_TRUE(ParseServerProfile(head + R"("cert":"none","key":"none","chain":"none"})")
-                  ->entries.empty());
+  EXPECT_TRUE(
+      ParseServerProfile(head + R"("cert":"none","key":"none","chain":"none"})")->entries.empty());
   EXPECT_EQ(ParseServerProfile(head + R"("cert":"/Common/a.crt","key":"/Common/a.key"})")
                 ->entries.at(0)
                 .cert,
@@ -201,19 +202,19 @@ TEST(F5FaultsTest, EveryAnswerHasOneMeaning) {
        "AnswerUnreadable", Retry::kBackoff},
       {"a page with 404", 404, "<html>nginx</html>", kUnavailable, kUnavailable, "ServiceNotReady",
        Retry::kAfter},
-  };
-  for (const FaultCase& c : cases) {
-    const net::HttpResponse response{c.status, {}, c.body};
-    const Error read = ErrorOfAnswer(response, {true, false});
-    const Error write = ErrorOfAnswer(response, {false, false});
-    EXPECT_EQ(read.code, c.read_code) << c.name << ": " << read.message;
-    EXPECT_EQ(write.code, c.write_code) << c.name << ": " << write.message;
-    if (*c.reason != '\0') {
-      EXPECT_EQ(read.reason, c.reason) << c.name;
-      EXPECT_EQ(write.reason, c.reason) << c.name;
-    }
-    if (*c.reason != '\0') EXPECT_EQ(read.retry, c.retry) << c.name;
+};
+for (const FaultCase& c : cases) {
+  const net::HttpResponse response{c.status, {}, c.body};
+  const Error read = ErrorOfAnswer(response, {true, false});
+  const Error write = ErrorOfAnswer(response, {false, false});
+  EXPECT_EQ(read.code, c.read_code) << c.name << ": " << read.message;
+  EXPECT_EQ(write.code, c.write_code) << c.name << ": " << write.message;
+  if (*c.reason != '\0') {
+    EXPECT_EQ(read.reason, c.reason) << c.name;
+    EXPECT_EQ(write.reason, c.reason) << c.name;
   }
+  if (*c.reason != '\0') EXPECT_EQ(read.retry, c.retry) << c.name;
+}
 }
 
 TEST(F5FaultsTest, NothingThatWasSentIsRepeated) {

@@ -24,9 +24,9 @@ class ScriptedDevice : public net::HttpClient {
 
   Result<net::HttpResponse> Do(const Context& ctx, const net::HttpRequest& request) override {
     CF_RETURN_IF_ERROR(ctx.Check());
-    Seen now{request.method, request.url.substr(request.url.find("/mgmt")), "",
-             std::string(request.secret_body.empty() ? request.body
-                                                     : request.secret_body.Reveal())};
+    Seen now{
+        request.method, request.url.substr(request.url.find("/mgmt")), "",
+        std::string(request.secret_body.empty() ? request.body : request.secret_body.Reveal())};
     for (const net::Header& header : request.headers) {
       if (header.name == "X-F5-Auth-Token") now.token = header.value;
     }
@@ -37,8 +37,10 @@ class ScriptedDevice : public net::HttpClient {
     }
     if (now.path == "/mgmt/shared/authn/login") {
       const std::string token = "T" + std::to_string(++tokens_);
-      return net::HttpResponse{200, {}, R"({"token":{"token":")" + token + R"(","timeout":)" +
-                                            std::to_string(token_seconds) + "}}"};
+      return net::HttpResponse{200,
+                               {},
+                               R"({"token":{"token":")" + token + R"(","timeout":)" +
+                                   std::to_string(token_seconds) + "}}"};
     }
     return net::HttpResponse{200, {}, "{}"};
   }
@@ -65,8 +67,10 @@ constexpr const char* kTokens = "/mgmt/shared/authz/tokens/";
 constexpr const char* kThing = "/mgmt/tm/sys";
 
 net::HttpResponse Refusal(int status, const std::string& message) {
-  return {status, {}, R"({"code":)" + std::to_string(status) + R"(,"message":")" + message +
-                          R"(","kind":":resterrorresponse"})"};
+  return {status,
+          {},
+          R"({"code":)" + std::to_string(status) + R"(,"message":")" + message +
+              R"(","kind":":resterrorresponse"})"};
 }
 
 class F5SessionTest : public testing::Test {
@@ -100,8 +104,9 @@ TEST_F(F5SessionTest, ManyThreadsLogInOnce) {
 
 TEST_F(F5SessionTest, ATokenThatIsNotKnownIsReplacedOnce) {
   ASSERT_TRUE(Ask().ok());
-  for (const char* why : {"X-F5-Auth-Token has expired.", "X-F5-Auth-Token does not exist.",
-                          "Authorization failed: no user authentication header or token detected."}) {
+  for (const char* why :
+       {"X-F5-Auth-Token has expired.", "X-F5-Auth-Token does not exist.",
+        "Authorization failed: no user authentication header or token detected."}) {
     bool refused = false;
     device_.script = [&](const ScriptedDevice::Seen& seen) -> std::optional<net::HttpResponse> {
       if (seen.path != kThing || std::exchange(refused, true)) return std::nullopt;
@@ -193,10 +198,14 @@ class F5DevicesTest : public testing::Test {
  protected:
   static seams::ProviderRef Target(const std::string& uid, const std::string& host) {
     const std::string pin = std::string(43, 'A') + "=";
-    return {"f5", "prod", uid, uid,
+    return {"f5",
+            "prod",
+            uid,
+            uid,
             R"({"hosts":[")" + host + R"("],"username":"u","tls":{"publicKeyPins":[")" + pin +
                 R"("]}})",
-            "", ""};
+            "",
+            ""};
   }
   Connection Connect(Devices& devices, const std::string& uid, const std::string& host,
                      const std::string& password) {

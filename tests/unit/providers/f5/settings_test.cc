@@ -116,9 +116,9 @@ TEST(F5NamesTest, NamesAreSafeWhateverTheCertificateSays) {
   for (const char* name : {"../../x", "a/b~c", "1.example.com", "x y;rm", "\xff\xfe", "-x", "*"}) {
     leaf.common_name = name;
     const std::string made = ObjectName(leaf, "st-1");
-    EXPECT_EQ(made.find_first_not_of(
-                  "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"),
-              std::string::npos)
+    EXPECT_EQ(
+        made.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-"),
+        std::string::npos)
         << made;
     EXPECT_TRUE(std::isalpha(static_cast<unsigned char>(made.front()))) << made;
   }
@@ -135,7 +135,8 @@ TEST(F5NamesTest, AnUploadsNameTellsWhoseItIsAndNothingElseDoes) {
   at.workflow_name = "site";
   const Origin origin{OwnerOf(at), "st-4cb3205188", std::string(64, 'a')};
   for (const char* prefix : {"file:", "file://", ""}) {
-    const auto read = OriginOf(prefix + ("/var/config/rest/downloads/" + UploadName(origin, ".crt")));
+    const auto read =
+        OriginOf(prefix + ("/var/config/rest/downloads/" + UploadName(origin, ".crt")));
     ASSERT_TRUE(read.has_value());
     EXPECT_EQ(read->owner, origin.owner);
     EXPECT_EQ(read->version, origin.version);
