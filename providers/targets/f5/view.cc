@@ -27,9 +27,7 @@ bool IsMissing(const Error& error) { return error.reason == "ObjectMissing"; }
 Result<VirtualServer> ReadVirtualServer(const Context& ctx, Access& access,
                                         const std::string& path) {
   const Call call{"virtual server " + path,
-                  "/mgmt/tm/ltm/virtual/" + UrlId(path) +
-                      "?expandSubcollections=true&$select=kind,name,fullPath,destination,"
-                      "profilesReference"};
+                  "/mgmt/tm/ltm/virtual/" + UrlId(path) + "?expandSubcollections=true"};
   auto body = access.Do(ctx, call);
   if (!body.ok() && IsMissing(body.error())) {
     return MakeError(ErrorCode::kNotFound, "VirtualServerMissing",
