@@ -56,11 +56,14 @@ class F5TargetTest : public testing::Test {
     return target.Activate(ctx(), at, {version});
   }
   bool Settles(seams::Target& target, const seams::Binding& at, const std::string& version) {
+    return Settles(target, at, seams::StagedRef{version});
+  }
+  bool Settles(seams::Target& target, const seams::Binding& at, const seams::StagedRef& which) {
     for (int round = 0; round < 20; ++round) {
       const auto state = target.Observe(ctx(), at);
       if (!state.ok()) return false;
-      if (state->active != version) return false;
-      if (!state->running) (void)target.Activate(ctx(), at, {version}).ok();
+      if (state->active != which.version) return false;
+      if (!state->running) (void)target.Activate(ctx(), at, which).ok();
       if (state->running && state->settling.empty()) return true;
     }
     return false;
@@ -226,8 +229,12 @@ TEST_F(F5TargetTest, ChangesOfOthersThatWaitForASyncAreNotTouched) {
   const auto pushed =
       Deploy(*Connect({{"configSync", {{"pendingChanges", "Push"}}}}), at_, first_, "st-1");
   EXPECT_TRUE(pushed.ok()) << pushed.error().message;
-  world_.Ask("POST", "/objects",
-             {{"objects", {{{"kind", "client-ssl"}, {"name", "hers"}, {"delete", true}}}}});
+  ASSERT_TRUE(Settles(*Connect(), at_, "st-1"));
+  for (const char* unit : {"a", "b"}) {
+    const json profiles = Unit(unit)["objects"]["client-ssl"];
+    EXPECT_EQ(std::count(profiles.begin(), profiles.end(), "/Common/hers"), 0)
+        << "what was pushed is what the active unit has";
+  }
 }
 
 // Devices accept a config-sync at times and do nothing.
@@ -238,9 +245,10 @@ TEST_F(F5TargetTest, ASyncThatIsForgottenIsAskedForAgain) {
   ASSERT_TRUE(Settles(*target, at_, "st-1"));
   F5Targets later(world_.http());  // the next process knows of no sync that was asked for
   auto next = world_.ConnectBy(later);
-  ASSERT_TRUE(next->Activate(ctx(), at_, {original_version(), true, before_.way_back}).ok());
+  const seams::StagedRef back{original_version(), true, before_.way_back};
+  ASSERT_TRUE(next->Activate(ctx(), at_, back).ok());
   F5Targets last(world_.http());
-  EXPECT_TRUE(Settles(*world_.ConnectBy(last), at_, original_version()));
+  EXPECT_TRUE(Settles(*world_.ConnectBy(last), at_, back));
 }
 
 // One token a unit, whoever asks and however often, and none at the end.
@@ -298,7 +306,8 @@ TEST_F(F5TargetTest, AnOldVersionThatSomebodyUsesIsNotRemoved) {
   ASSERT_TRUE(Deploy(*target, at_, first_, "st-1").ok());
   ASSERT_TRUE(Settles(*target, at_, "st-1"));
   std::string old;
-  for (const std::string path : Unit("a")["objects"]["ssl-cert"]) {
+  const json unit = Unit("a");
+  for (const std::string path : unit["objects"]["ssl-cert"]) {
     if (path.ends_with("_ST-1.crt")) old = path.substr(0, path.size() - 4);
   }
   world_.Ask(
@@ -430,8 +439,8 @@ INSTANTIATE_TEST_SUITE_P(
                     FaultCase{"gateway-timeout", "504 C after the effect"},
                     FaultCase{"failover", "before the effect"},
                     FaultCase{"failover-after", "after the effect"}),
-    [](const auto& info) {
-      std::string name = info.param.fault;
+    [](const auto& played) {
+      std::string name = played.param.fault;
       std::replace(name.begin(), name.end(), '-', '_');
       return name;
     });

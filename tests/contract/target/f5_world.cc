@@ -3,6 +3,7 @@
 #include <stdexcept>
 #include <utility>
 
+#include "controller/base/base64.h"
 #include "controller/net/address.h"
 #include "controller/pki/certificate.h"
 #include "providers/validators/tls/handshake.h"
@@ -109,6 +110,40 @@ json F5World::Ask(const std::string& method, const std::string& path, const json
   return json::parse(answer->body, nullptr, false);
 }
 
+json F5World::Rest(const std::string& unit, const std::string& method, const std::string& path,
+                   const json& body) const {
+  auto tls = std::make_shared<net::TlsOptions>();
+  tls->ca_pem = test::ReadFile(peer_["ca"]);
+  net::HttpRequest request;
+  request.method = method;
+  request.url = "https://" + peer_[unit] + path;
+  request.tls = std::move(tls);
+  request.authorization_scheme = "Basic";
+  request.authorization = SecretBytes(Base64Encode("admin:" + peer_["password"]));
+  request.headers.push_back({"Content-Type", "application/json"});
+  if (!body.is_null()) request.body = body.dump();
+  auto answer = curl_->Do(ctx(), request);
+  if (!answer.ok()) throw std::runtime_error(answer.error().message);
+  if (answer->status != 200) throw std::runtime_error(path + ": " + answer->body);
+  return json::parse(answer->body, nullptr, false);
+}
+
+std::string F5World::Active() const {
+  return Ask("GET", "/state")["units"]["a"]["state"] == "active" ? "a" : "b";
+}
+
+void F5World::Sync() const {
+  const std::string active = Active();
+  Rest(active, "POST", "/mgmt/tm/cm",
+       {{"command", "run"}, {"utilCmdArgs", "config-sync to-group " + peer_["group"]}});
+  for (int round = 0; round < 10; ++round) {
+    Rest(active, "GET", "/mgmt/tm/cm/sync-status");
+    const json units = Ask("GET", "/state")["units"];
+    if (units["a"]["syncStatus"] == "In Sync" && units["b"]["syncStatus"] == "In Sync") return;
+  }
+  throw std::runtime_error("the simulated pair does not come into sync");
+}
+
 seams::ProviderRef F5World::Provider(const json& changes) const {
   json settings = {{"hosts", {peer_["a"], peer_["b"]}},
                    {"username", "admin"},
@@ -190,18 +225,24 @@ void F5World::Empty(const seams::Binding& at) {
     }
     for (const json& object : gone) {
       try {
-        PutObjects(json::array({object}));
+        Ask("POST", "/objects", {{"unit", which}, {"objects", json::array({object})}});
       } catch (const std::runtime_error&) {
         continue;  // of the other virtual server's, in use
       }
     }
   }
+  Sync();
 }
 
 std::string F5World::Served(const std::string& virtual_server, const std::string& server_name) {
   const json addresses = Ask("GET", "/state")["virtualServers"];
   const auto where = net::ParseHostPort(addresses.at(virtual_server).get<std::string>());
-  const Context brief = ctx().WithTimeout(std::chrono::seconds(5));
+  // A virtual server without TLS says nothing, however long one waits.
+  const json on = Rest(
+      Active(), "GET",
+      "/mgmt/tm/ltm/virtual/~Common~" + virtual_server.substr(8) + "?expandSubcollections=true");
+  const bool secure = on.dump().find("/profile/client-ssl/") != std::string::npos;
+  const Context brief = ctx().WithTimeout(std::chrono::milliseconds(secure ? 20'000 : 200));
   auto socket = providers::Socket::Connect(brief, where->host, where->port);
   if (!socket.ok()) return {};
   auto served = providers::ReadServedChain(brief, *socket, server_name);

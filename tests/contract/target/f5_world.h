@@ -59,6 +59,12 @@ class F5World : public TargetWorld {
   // The scripts' side of the simulator.
   nlohmann::json Ask(const std::string& method, const std::string& path,
                      const nlohmann::json& body = {}) const;
+  // iControl REST of a unit ("a", "b"), as an administrator beside certflow.
+  nlohmann::json Rest(const std::string& unit, const std::string& method, const std::string& path,
+                      const nlohmann::json& body = {}) const;
+  // Makes the group equal, from the active unit.
+  void Sync() const;
+  std::string Active() const;
   std::string Served(const std::string& virtual_server, const std::string& server_name = "");
   CutHttp& http() { return http_; }
   test::Peer& peer() const { return peer_; }

@@ -178,7 +178,9 @@ TEST_P(TargetContract, ActivatesOverWhatStoodThereAndTellsWhatItWas) {
 TEST_P(TargetContract, FirstDeploymentIsTakenOutAgain) {
   Deploy(First(), "st-1");
   ExpectLive(First());
-  if (Connect()->remembers_previous()) EXPECT_EQ(Observe().previous, "");
+  if (Connect()->remembers_previous()) {
+    EXPECT_EQ(Observe().previous, "");
+  }
   ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, ways_[""]).ok());
   EXPECT_FALSE(world_->Live(at_).has_value());
   EXPECT_EQ(Observe().active, "");
@@ -208,7 +210,9 @@ TEST_P(TargetContract, GoesBackToWhatStoodThereAndForwardAgain) {
   Switch({"st-1"});
   ExpectLive(First());
   Deploy(Second(), "st-2");
-  if (Connect()->remembers_previous()) EXPECT_EQ(Observe().previous, "st-1");
+  if (Connect()->remembers_previous()) {
+    EXPECT_EQ(Observe().previous, "st-1");
+  }
   GoBack("st-1");
   ExpectLive(First());
 }
@@ -251,7 +255,9 @@ TEST_P(TargetContract, SomebodyElsesChangeIsSeenAndKept) {
   EXPECT_EQ(Observe().active, OriginalVersion(other));
   Deploy(Second(), "st-2");
   ExpectLive(Second());
-  if (Connect()->remembers_previous()) EXPECT_EQ(Observe().previous, OriginalVersion(other));
+  if (Connect()->remembers_previous()) {
+    EXPECT_EQ(Observe().previous, OriginalVersion(other));
+  }
   GoBack(OriginalVersion(other));
   ExpectLive(other);
 }
@@ -285,6 +291,7 @@ TEST_P(TargetContract, TwoWorkflowsDoNotTouchEachOther) {
   ExpectLive(First());
   EXPECT_EQ(world_->Live(other)->fingerprint, Second().fingerprint);
   ASSERT_TRUE(Connect()->Deactivate(ctx(), other, {}).ok());
+  ASSERT_TRUE(Settle(*Connect(), ctx(), other, {}));
   ASSERT_TRUE(Connect()->Prune(ctx(), other, {}).ok());
   ExpectLive(First());
   EXPECT_EQ(Observe().active, "st-1");

@@ -172,7 +172,7 @@ TEST(F5FaultsTest, EveryAnswerHasOneMeaning) {
        R"({"code":500,"message":"The connection to mcpd has been lost, try again.","apiError":32768001})",
        kUnavailable, kUnknownOutcome, "", Retry::kBackoff},
       {"icrd down", 400,
-       R"({"code":400,"message":"java.net.ConnectException: Connection refused (Connection refused)","kind":":resterrorresponse"})",
+       R"({"code":400,"message":"java.net.ConnectException: Connection refused","kind":":resterrorresponse"})",
        kUnavailable, kUnavailable, "DeviceRestarting", Retry::kAfter},
       {"timeout behind", 400,
        R"({"code":400,"message":"java.util.concurrent.TimeoutException: remoteSender:1.2.3.4, method:POST ","kind":":resterrorresponse"})",
@@ -202,19 +202,19 @@ TEST(F5FaultsTest, EveryAnswerHasOneMeaning) {
        "AnswerUnreadable", Retry::kBackoff},
       {"a page with 404", 404, "<html>nginx</html>", kUnavailable, kUnavailable, "ServiceNotReady",
        Retry::kAfter},
-};
-for (const FaultCase& c : cases) {
-  const net::HttpResponse response{c.status, {}, c.body};
-  const Error read = ErrorOfAnswer(response, {true, false});
-  const Error write = ErrorOfAnswer(response, {false, false});
-  EXPECT_EQ(read.code, c.read_code) << c.name << ": " << read.message;
-  EXPECT_EQ(write.code, c.write_code) << c.name << ": " << write.message;
-  if (*c.reason != '\0') {
-    EXPECT_EQ(read.reason, c.reason) << c.name;
-    EXPECT_EQ(write.reason, c.reason) << c.name;
+  };
+  for (const FaultCase& c : cases) {
+    const net::HttpResponse response{c.status, {}, c.body};
+    const Error read = ErrorOfAnswer(response, {true, false});
+    const Error write = ErrorOfAnswer(response, {false, false});
+    EXPECT_EQ(read.code, c.read_code) << c.name << ": " << read.message;
+    EXPECT_EQ(write.code, c.write_code) << c.name << ": " << write.message;
+    if (*c.reason != '\0') {
+      EXPECT_EQ(read.reason, c.reason) << c.name;
+      EXPECT_EQ(write.reason, c.reason) << c.name;
+    }
+    if (*c.reason != '\0') EXPECT_EQ(read.retry, c.retry) << c.name;
   }
-  if (*c.reason != '\0') EXPECT_EQ(read.retry, c.retry) << c.name;
-}
 }
 
 TEST(F5FaultsTest, NothingThatWasSentIsRepeated) {
