@@ -163,11 +163,13 @@ Result<void> Access::RequireInSync(const Context& ctx) {
       kPendingPause);
 }
 
-Result<void> Access::SaveAndSync(const Context& ctx) {
+Result<void> Access::SaveAndSync(const Context& ctx, bool changed) {
   Call save{"save", "/mgmt/tm/sys/config", "POST", R"({"command":"save"})"};
   save.limit = kLongCall;
+  const bool equal = !changed && sync_ == kInSync;
   sync_.clear();
   CF_RETURN_IF_ERROR(Do(ctx, save));
+  if (equal) return {};
   CF_ASSIGN_OR_RETURN(const Pair::Group group, Group(ctx));
   if (group.path.empty() || group.auto_sync || !to_.settings.sync) return {};
   const json body = {{"command", "run"},

@@ -41,8 +41,8 @@ class Access {
   // Nobody else's changes wait for a sync. kUnavailable, "UnsyncedChanges".
   Result<void> RequireInSync(const Context& ctx);
   // Writes the running configuration down, and passes it on where the group does not do that by
-  // itself.
-  Result<void> SaveAndSync(const Context& ctx);
+  // itself; what was not `changed` only where the status read last is not in sync.
+  Result<void> SaveAndSync(const Context& ctx, bool changed);
 
  private:
   Connection to_;

@@ -184,7 +184,9 @@ Result<void> F5Target::Switch(const Context& ctx, ChangeSet set, const FileObjec
     error.retry = Retry::kBackoff;
     return error;
   }
-  CF_RETURN_IF_ERROR(access_.SaveAndSync(ctx));
+  // Finishing what an earlier call began: it may have come into sync since.
+  if (set.changes.empty()) CF_RETURN_IF_ERROR(access_.SyncState(ctx, true));
+  CF_RETURN_IF_ERROR(access_.SaveAndSync(ctx, !set.changes.empty()));
   view_ = std::move(view);
   just_known_ = true;
   return {};
@@ -237,7 +239,7 @@ Result<void> F5Target::Prune(const Context& ctx, const Binding& at, const seams:
     removed |= gone;
     staged_.erase(keys[i].origin.version);
   }
-  return removed ? access_.SaveAndSync(ctx) : Result<void>();
+  return removed ? access_.SaveAndSync(ctx, true) : Result<void>();
 }
 
 }  // namespace

@@ -396,11 +396,11 @@ TEST_P(F5FaultTest, LeavesNoHalfStateAndNoSecret) {
     }
     const bool played =
         world_.Ask("GET", "/faults").dump().find("\"played\":1") != std::string::npos;
+    world_.Ask("DELETE", "/faults");
     const auto live = world_.Live(at_);
     ASSERT_TRUE(live.has_value());
     ASSERT_TRUE(live->fingerprint == original_.fingerprint ||
                 live->fingerprint == first_.fingerprint);
-    world_.Ask("DELETE", "/faults");
     bool through = false;
     for (int round = 0; round < 12 && !through; ++round) {
       auto target = world_.ConnectBy(targets);

@@ -135,7 +135,8 @@ std::string F5World::Active() const {
 void F5World::Sync() const {
   const std::string active = Active();
   Rest(active, "POST", "/mgmt/tm/cm",
-       {{"command", "run"}, {"utilCmdArgs", "config-sync to-group " + peer_["group"]}});
+       {{"command", "run"},
+        {"utilCmdArgs", "config-sync force-full-load-push to-group " + peer_["group"]}});
   for (int round = 0; round < 10; ++round) {
     Rest(active, "GET", "/mgmt/tm/cm/sync-status");
     const json units = Ask("GET", "/state")["units"];
