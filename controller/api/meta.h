@@ -77,7 +77,7 @@ void SetCondition(std::vector<Condition>& conditions, std::string_view type, Con
 void RemoveCondition(std::vector<Condition>& conditions, std::string_view type);
 const Condition* FindCondition(const std::vector<Condition>& conditions, std::string_view type);
 
-// metav1.LabelSelector. Empty selects nothing.
+// metav1.LabelSelector: empty matches everything.
 struct LabelSelector {
   struct Expression {
     std::string key;

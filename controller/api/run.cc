@@ -34,12 +34,13 @@ E ValueOf(const Names<E, N>& names, const Fields& fields, const char* key, E oth
   return otherwise;
 }
 
-constexpr Names<TriggerReason, 6> kTriggerReasons = {{{TriggerReason::kFirstIssue, "FirstIssue"},
-{TriggerReason::kRollbackRequested, "RollbackRequested"},
-                                                      {TriggerReason::kThreshold, "Threshold"},
-                                                      {TriggerReason::kExpired, "Expired"},
-                                                      {TriggerReason::kSpecChanged, "SpecChanged"},
-                                                      {TriggerReason::kRequested, "Requested"}}};
+constexpr Names<TriggerReason, 6> kTriggerReasons = {
+    {{TriggerReason::kFirstIssue, "FirstIssue"},
+     {TriggerReason::kRollbackRequested, "RollbackRequested"},
+     {TriggerReason::kThreshold, "Threshold"},
+     {TriggerReason::kExpired, "Expired"},
+     {TriggerReason::kSpecChanged, "SpecChanged"},
+     {TriggerReason::kRequested, "Requested"}}};
 constexpr Names<RunState, 9> kRunStates = {{{RunState::kPending, "Pending"},
                                             {RunState::kRunning, "Running"},
                                             {RunState::kWaiting, "Waiting"},

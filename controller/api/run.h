@@ -45,7 +45,7 @@ struct Trigger {
 struct PlannedTarget {
   std::string id;  // "<wave>/<n>-<name>", stable within the plan
   int wave = 0;
-  int use = -1;      // index into the wave's targets; -1 for the workflow's own Secret
+  int use = -1;          // index into the wave's targets; -1 for the workflow's own Secret
   Reference target;      // for the workflow's own Secret: its namespace and an empty name
   std::string type;      // the vendor's word
   std::string settings;  // the binding, JSON text
@@ -58,8 +58,8 @@ struct RollbackPlan {
     std::string target;                       // of PlannedTarget
     std::map<std::string, std::string> memo;  // of its deployment: what stood there before
   };
-  std::string run;     // whose deployment is taken back
-  bool force = false;  // also onto a certificate that has expired
+  std::string run;                               // whose deployment is taken back
+  bool force = false;                            // also onto a certificate that has expired
   std::optional<CertificateStatus> certificate;  // what is live afterwards; none: nothing was there
   std::vector<Item> items;                       // in the order in which they are taken back
 };

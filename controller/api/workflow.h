@@ -39,7 +39,7 @@ struct TargetUse {
 
 struct Wave {
   std::string name;
-  int parallelism = 1;  // how many targets at once
+  int parallelism = 1;                 // how many targets at once
   std::vector<std::string> endpoints;  // that serve the certificate once this wave is through
   std::vector<TargetUse> targets;
 };
@@ -134,7 +134,7 @@ struct WorkflowStatus {
   // When a person went back to the certificate in force; until another one is asked for or needed,
   // it is not replaced because of its threshold.
   std::optional<WallTime> rolled_back_at;
-  std::string spec_digest;          // of the wanted certificate that the current one answers
+  std::string spec_digest;  // of the wanted certificate that the current one answers
 };
 inline constexpr std::size_t kMaxIssuances = 20;
 

@@ -142,9 +142,8 @@ Result<void> Executor::Persist(const Context& ctx, Work& work) {
   return {};
 }
 
-void Executor::RestUntil(const Context& ctx, Work& work, std::size_t index,
-                         std::string waiting_for, std::optional<WallTime> until,
-                         Duration look_again) const {
+void Executor::RestUntil(const Context& ctx, Work& work, std::size_t index, std::string waiting_for,
+                         std::optional<WallTime> until, Duration look_again) const {
   work.rests[index] = {std::move(waiting_for), until,
                        ctx.clock.Steady() + std::max(look_again, Duration{100})};
 }

@@ -185,9 +185,8 @@ Result<ActResult> RenewalStep::Begin(const Context& ctx, const StepScope& scope,
   CF_ASSIGN_OR_RETURN(auto leaf, Judge(ctx, scope.plan.spec, issued->chain_pem, key));
   CF_RETURN_IF_ERROR(Store(ctx, scope, {}, issued, key.ToPem()));
   scope.findings.certificate = StatusOf(leaf, scope.run.meta.name);
-  scope.scratch.Keep(std::make_shared<const seams::Bundle>(
-      seams::Bundle{scope.run.meta.name, std::move(issued->chain_pem), std::move(issued->ca_pem),
-                    key.ToPem()}));
+  scope.scratch.Keep(std::make_shared<const seams::Bundle>(seams::Bundle{
+      scope.run.meta.name, std::move(issued->chain_pem), std::move(issued->ca_pem), key.ToPem()}));
   ActResult result;
   result.done = IssuedDone(leaf);
   return result;

@@ -49,8 +49,8 @@ struct Finish {
 };
 using Next = std::variant<Proceed, Finish>;
 
-// The entries to work on, or how the run ends. After a failure appends what the rollback policy calls
-// for (its only change to `status`). Pure.
+// The entries to work on, or how the run ends. After a failure appends what the rollback policy
+// calls for (its only change to `status`). Pure.
 Next NextStep(const api::Plan& plan, api::RunStatus& status);
 
 // True once a live change may have been made: from then on the plan is carried out or taken back.

@@ -15,9 +15,7 @@ using ::testing::HasSubstr;
 std::string PlanOf(const std::string& spec_json) {
   auto spec = DecodeWorkflowSpec(spec_json, "web");
   EXPECT_TRUE(spec.ok());
-  auto targets = PlanTargets(*spec, "web", nullptr);
-  EXPECT_TRUE(targets.ok());
-  return CanonicalPlan({spec_json, {"internal", "pki"}, "ca", "the first in order", *targets});
+  return CanonicalPlan({spec_json, {"internal", "pki"}, "ca", "the first in order", FullTargets()});
 }
 
 // The full spec with one member changed; an empty value removes it.
@@ -37,15 +35,16 @@ TEST(PlanTargetsTest, TheWorkflowsOwnSecretIsFirstThenWaveByWave) {
   auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
   ASSERT_TRUE(spec.ok());
   std::vector<std::string> ids;
-  for (const auto& target : *PlanTargets(*spec, "web", nullptr)) ids.push_back(target.id);
-  EXPECT_THAT(ids, ElementsAre("0/0-secret", "0/1-cluster", "0/2-cluster", "1/0-edge"));
+  for (const auto& target : FullTargets()) ids.push_back(target.id);
+  EXPECT_THAT(ids, ElementsAre("0/0-secret", "0/1-cluster", "0/2-cluster", "1/0-edge", "1/1-edge-a",
+                               "1/2-edge-b"));
 }
 
 TEST(PlanTargetsTest, EachTargetKnowsWhereAndWhat) {
   auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
   ASSERT_TRUE(spec.ok());
-  auto targets = *PlanTargets(*spec, "web", nullptr);
-  ASSERT_EQ(targets.size(), 4U);
+  auto targets = FullTargets();
+  ASSERT_EQ(targets.size(), 6U);
   EXPECT_EQ(targets[0].target, (Reference{"", "web"}));
   EXPECT_EQ(targets[0].type, "kubernetes");
   EXPECT_EQ(targets[0].settings, R"({"secretName":"www-tls"})");
@@ -62,13 +61,53 @@ TEST(PlanTargetsTest, WithoutWavesThereIsTheSecretAlone) {
   EXPECT_EQ(PlanTargets(*spec, "web", nullptr)->size(), 1U);
 }
 
+// R-54: what a target says of itself, what a wave and the deployment say otherwise.
+TEST(PlanTargetsTest, EachTargetHasItsRetries) {
+  auto targets = FullTargets();
+  EXPECT_EQ(targets[1].retry.limit, 1);
+  EXPECT_EQ(targets[1].retry.backoff, std::chrono::seconds(60));
+  EXPECT_EQ(targets[2].retry.limit, 5);
+  EXPECT_EQ(targets[2].retry.backoff, std::chrono::seconds(10));
+  EXPECT_EQ(targets[0].retry.limit, 5) << "the workflow's own Secret";
+}
+
+TEST(PlanTargetsTest, ASelectorThatFindsNothingAndAPlanThatIsTooLargeAreRefused) {
+  auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
+  ASSERT_TRUE(spec.ok());
+  auto nothing = [](const LabelSelector&, std::string_view) { return std::vector<Reference>(); };
+  auto none = PlanTargets(*spec, "web", nothing);
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().reason, "NoTargetMatches");
+  EXPECT_EQ(none.error().retry, Retry::kBackoff) << "a label may come at any time";
+  auto many = [](const LabelSelector&, std::string_view) {
+    return std::vector<Reference>(197, {"edge", "web"});
+  };
+  EXPECT_EQ(PlanTargets(*spec, "web", many)->size(), kMaxTargets);
+  auto more = [](const LabelSelector&, std::string_view) {
+    return std::vector<Reference>(198, {"edge", "web"});
+  };
+  EXPECT_EQ(PlanTargets(*spec, "web", more).error().reason, "TooManyTargets");
+}
+
+TEST(CanonicalPlanTest, ARollbackComesBackAsItWasPlanned) {
+  auto plan = DecodePlan(CanonicalRollbackPlan(PlanOf(FullSpecJson()), FullRollback()), "web");
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  ASSERT_TRUE(plan->rollback.has_value());
+  EXPECT_EQ(plan->rollback->run, "st-0b6c4befb1");
+  EXPECT_TRUE(plan->rollback->force);
+  EXPECT_EQ(plan->rollback->certificate->version, "st-0123456789");
+  ASSERT_EQ(plan->rollback->items.size(), 2U);
+  EXPECT_EQ(plan->rollback->items[0].memo.at("previous"), "st-0123456789");
+  EXPECT_EQ(plan->targets.size(), 6U);
+}
+
 TEST(CanonicalPlanTest, DecodesToWhatWasPlanned) {
   auto plan = DecodePlan(PlanOf(FullSpecJson()), "web");
   ASSERT_TRUE(plan.ok()) << plan.error().message;
   EXPECT_EQ(plan->authority, (Reference{"internal", "pki"}));
   EXPECT_EQ(plan->authority_type, "ca");
   EXPECT_EQ(plan->authority_reason, "the first in order");
-  EXPECT_EQ(plan->targets.size(), 4U);
+  EXPECT_EQ(plan->targets.size(), 6U);
   EXPECT_EQ(plan->spec.secret_name, "www-tls");
   EXPECT_FALSE(plan->spec.suspend) << "does not bind a run, so it is not in the plan";
 }
@@ -184,7 +223,7 @@ TEST(DigestTest, TheChosenAuthorityBinds) {
   const std::string json = FullSpecJson();
   auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
   ASSERT_TRUE(spec.ok());
-  auto targets = *PlanTargets(*spec, "web", nullptr);
+  auto targets = FullTargets();
   std::string first = CanonicalPlan({json, {"a", "web"}, "ca", "r", targets});
   EXPECT_NE(first, CanonicalPlan({json, {"b", "web"}, "ca", "r", targets}));
   EXPECT_NE(first, CanonicalPlan({json, {"a", "pki"}, "ca", "r", targets}));
