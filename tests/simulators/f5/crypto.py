@@ -2,16 +2,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
-from . import names, query
+from . import names, pem, query
 from .clock import utc_text
 from .configuration import Entry, certificate
 from .resource import Change
-from .routing import Routes
+from .routing import Deferred, Routes
 from .sslfiles import CERTIFICATES, KEYS, FileResource
 from .wire import FILE_OR_TMSH, Invalid, Json
 
@@ -49,6 +49,20 @@ def read_local(change: Change, body: Json) -> tuple[str, bytes]:
 def check_command(body: Json) -> None:
     if body.get("command") != "install":
         raise Invalid(400, "simulator: the only command of sys/crypto is install", FILE_OR_TMSH)
+    if body.get("securityType", "normal") not in ("normal", "password"):
+        raise Invalid(400, "simulator: keys in hardware are not played", FILE_OR_TMSH)
+
+
+def check_passphrase(content: bytes, path: str, passphrase: str | None) -> None:
+    """The texts are those that a third-party client looks for; what surrounds them is not verified."""
+    if passphrase is None:
+        return
+    if not pem.is_encrypted(content):
+        raise Invalid(400, f"Passphrase specified, but key {path} is not protected by one", FILE_OR_TMSH)
+    try:
+        pem.read_key(content, passphrase)
+    except pem.NeedsPassphrase:
+        raise Invalid(400, f"Unable to verify key {path} is protected by provided passphrase", FILE_OR_TMSH) from None
 
 
 def installed_path(change: Change, body: Json, suffix: str) -> str:
@@ -62,6 +76,8 @@ def install(resource: FileResource, suffix: str) -> Callable[..., Callable[[], J
         source, content = read_local(change, body)
         path = installed_path(change, body, suffix)
         passphrase = passphrase_of(body)
+        if resource is KEYS:
+            check_passphrase(content, path, passphrase)
         resource.install(change, path, content, {"passphrase": passphrase} if passphrase else {}, source)
         word = "cert" if resource is CERTIFICATES else "key"
 
@@ -75,8 +91,15 @@ def install(resource: FileResource, suffix: str) -> Callable[..., Callable[[], J
     return act
 
 
+def key_name_of(body: Json) -> tuple[Json, str | None]:
+    """A client that works around ID1124209 appends :key=NAME to the file."""
+    source, marker, name = source_of(body).partition(":key=")
+    return (body | {"from-local-file": source}, name) if marker else (body, None)
+
+
 def install_pkcs12(change: Change, call: Call, body: Json, places: list[str]) -> Callable[[], Json | None]:
     check_command(body)
+    body, key_name = key_name_of(body)
     source, content = read_local(change, body)
     passphrase = passphrase_of(body)
     try:
@@ -91,7 +114,7 @@ def install_pkcs12(change: Change, call: Call, body: Json, places: list[str]) ->
         protection = serialization.BestAvailableEncryption(wanted.encode())
     pem_key = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, protection)
     secret = {"passphrase": wanted} if wanted else {}
-    KEYS.install(change, installed_path(change, body, ".key"), pem_key, secret, source)
+    KEYS.install(change, installed_path(change, body | {"name": key_name or body.get("name")}, ".key"), pem_key, secret, source)
     CERTIFICATES.install(change, installed_path(change, body, ".crt"),
                          leaf.public_bytes(serialization.Encoding.PEM), {}, source)
     return lambda: {"kind": "tm:sys:crypto:pkcs12:installstate"} | {
@@ -126,13 +149,13 @@ def link(call: Call, word: str, path: str) -> str:
     return names.link(f"/tm/sys/crypto/{word}/{names.identifier(path)}", call.unit.version.text)
 
 
-def add_routes(routes: Routes, deferred: Callable[[Any], Any]) -> None:
-    add_objects(routes, deferred, CERTIFICATES, "cert", ".crt", show_certificate)
-    add_objects(routes, deferred, KEYS, "key", ".key", show_key)
-    routes.add("POST", "/mgmt/tm/sys/crypto/pkcs12", deferred(install_pkcs12))
+def add_routes(routes: Routes) -> None:
+    add_objects(routes, CERTIFICATES, "cert", ".crt", show_certificate)
+    add_objects(routes, KEYS, "key", ".key", show_key)
+    routes.add("POST", "/mgmt/tm/sys/crypto/pkcs12", Deferred(install_pkcs12))
 
 
-def add_objects(routes: Routes, deferred: Callable[[Any], Any], resource: FileResource, word: str, suffix: str,
+def add_objects(routes: Routes, resource: FileResource, word: str, suffix: str,
                 show: Callable[[Call, Entry], Json]) -> None:
     url = f"/mgmt/tm/sys/crypto/{word}"
 
@@ -155,5 +178,5 @@ def add_objects(routes: Routes, deferred: Callable[[Any], Any], resource: FileRe
 
     routes.add("GET", url, read_all)
     routes.add("GET", f"{url}/{{id}}", read)
-    routes.add("POST", url, deferred(install(resource, suffix)))
-    routes.add("DELETE", f"{url}/{{id}}", deferred(delete))
+    routes.add("POST", url, Deferred(install(resource, suffix)))
+    routes.add("DELETE", f"{url}/{{id}}", Deferred(delete))

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 
 from .faults import Faults, Rule, refusal_after, refusal_before
 from .https import Connection, Dropped
@@ -11,7 +10,6 @@ from .rest import Rest
 from .unit import Unit
 from .wire import Request, Response
 
-FOREVER = 24 * 3600
 SLOWEST_PIECES = 2000
 
 
@@ -29,7 +27,7 @@ class Front:
         line.faults = tuple(rule.fault for rule in rules)
         self.in_flight += 1
         try:
-            response = await self.respond(request, rules)
+            response = await self.respond(connection, request, rules)
             line.status = response.status
             if rules:
                 await self.deliver(connection, response, rules, line)
@@ -38,9 +36,9 @@ class Front:
         finally:
             self.in_flight -= 1
 
-    async def respond(self, request: Request, rules: list[Rule]) -> Response:
+    async def respond(self, connection: Connection, request: Request, rules: list[Rule]) -> Response:
         for rule in rules:
-            response = await self.before(request, rule)
+            response = await self.before(connection, request, rule)
             if response is not None:
                 return response
         response = self.rest.handle(request)
@@ -50,11 +48,11 @@ class Front:
                 response = refusal.response(request)
         return response
 
-    async def before(self, request: Request, rule: Rule) -> Response | None:
+    async def before(self, connection: Connection, request: Request, rule: Rule) -> Response | None:
         if rule.fault == "latency":
             await asyncio.sleep(rule.seconds)
         elif rule.fault == "hang":
-            await asyncio.sleep(FOREVER)
+            await connection.until_gone()
         elif rule.fault == "drop-before":
             raise Dropped
         elif rule.fault == "failover":
@@ -81,7 +79,7 @@ class Front:
                 raise Dropped
             if rule.fault == "hang-after":
                 line.status = 0
-                await asyncio.sleep(FOREVER)
+                await connection.until_gone()
             if rule.fault == "cut":
                 await connection.write(data[:rule.bytes])
                 connection.writer.close()
@@ -105,7 +103,3 @@ class Front:
         peer = group.peer(active) if active else None
         if peer is not None:
             group.set_state(peer, "active")
-
-
-def refused(status: int, message: str) -> Response:
-    return Response(status, json.dumps({"error": message}).encode())

@@ -90,7 +90,8 @@ class Group:
     # --- sync ---------------------------------------------------------------------------------------------------
 
     def has_changes(self, unit: Unit) -> bool:
-        return unit.running.commit != self.base
+        """Less than the base has a unit that restarted without having saved what it got."""
+        return unit.running.commit > self.base
 
     def status(self, unit: Unit) -> tuple[str, str]:
         """What sync-status says, and its color."""
@@ -103,9 +104,8 @@ class Group:
         commits = {member.running.commit for member in self.units}
         if len(commits) == 1:
             return "In Sync", COLORS["In Sync"]
-        changed = [member for member in self.units if self.has_changes(member)]
-        # Red when both changed: netmiko #2148 quotes F5's manual.
-        return "Changes Pending", "red" if len(changed) > 1 else "yellow"
+        # Red when both changed: F5Networks/f5-ansible #1788; yellow otherwise: ktbyers/netmiko #2148 quotes F5's manual.
+        return "Changes Pending", "red" if all(map(self.has_changes, self.units)) else "yellow"
 
     def poll(self) -> None:
         """Somebody looked at sync-status; a sync that has taken long enough arrives with that look."""
@@ -132,13 +132,18 @@ class Group:
             return
         if source.name in self.forced:
             return
-        conflict = self.has_changes(source) and self.has_changes(target)
-        if conflict and self.options.conflict_sync == "pending":
+        if not self.would_win(source, target):
             return
         save = self.save_on_auto_sync if automatic else self.options.sync_saves_peer
         self.running = Running(target, source.running.copy(), self.polls, self.clock.now() + self.seconds, save)
         if self.polls == 0 and self.seconds == 0:
             self.arrive()
+
+    def would_win(self, source: Unit, target: Unit) -> bool:
+        """What is older does not overwrite what is newer (deduced: that is what force-full-load-push is for)."""
+        if self.has_changes(source) and self.has_changes(target):
+            return self.options.conflict_sync == "overwrite"
+        return source.running.commit > target.running.commit
 
     def changed(self, unit: Unit) -> None:
         """A unit's running configuration is another now."""
@@ -190,13 +195,12 @@ class Group:
             return lines + [f"{self.name} (In Sync): All devices in the device group are in sync"]
         if self.running is not None or unit.name in self.forced:
             return lines + [f"{self.name} ({status})"]
-        changed = [member for member in self.units if self.has_changes(member)]
-        if len(changed) > 1:
+        newest = max(self.units, key=lambda member: member.running.commit)
+        if all(self.has_changes(member) for member in self.units):
             between = " and ".join(member.hostname for member in self.units)
             lines.append(f"{self.name} ({status}): There is a possible change conflict between {between}.")
         else:
-            lines.append(f"{self.name} ({status}): Changes on {changed[0].hostname} need to be synchronized")
-        newest = max(self.units, key=lambda member: member.running.commit)
+            lines.append(f"{self.name} ({status}): Changes on {newest.hostname} need to be synchronized")
         return lines + [f" - Recommended action: Synchronize {newest.hostname} to group {self.name}"]
 
     # --- the objects ---------------------------------------------------------------------------------------------

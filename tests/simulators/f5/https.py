@@ -84,6 +84,12 @@ class Connection:
         self.writer.write(data)
         await self.writer.drain()
 
+    async def until_gone(self) -> None:
+        """Says nothing until the client gives up."""
+        while await self.reader.read(BIGGEST_HEAD):
+            pass
+        raise Dropped
+
     def drop(self) -> None:
         self.writer.transport.abort()
 

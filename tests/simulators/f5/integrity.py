@@ -117,7 +117,7 @@ def check_virtual(before: Configuration, after: Configuration, virtual: Entry) -
 def profile_gone(before: Configuration, virtual: Entry, path: str) -> Invalid:
     old = find_profile(before, path)
     if old is None:
-        return profile_missing(400, path)
+        return profile_missing(path)
     return Invalid(400, f"01070265:3: The {PROFILES[old.kind].word} ({path}) cannot be deleted because it is in use by a "
                         f"virtual server profile ({virtual.path} {path}).")
 

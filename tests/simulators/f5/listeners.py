@@ -46,7 +46,7 @@ def tls_context(folder: pathlib.Path, pairs: tuple[tuple[bytes, bytes, str | Non
 def bare_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.options |= ssl.OP_NO_TICKET
-    context.num_tickets = 0
+    context.num_tickets = 0  # type: ignore[attr-defined]  # unknown to the stubs of mypy 1.0
     return context
 
 

@@ -13,6 +13,7 @@ class Options:
     # Limits.
     chunk_limit: int = 1 << 20  # bytes of one chunk of an upload; 1 MiB is documented, 7 MiB was seen to work
     token_limit: int = 100  # tokens of one user, the built-in admin excepted
+    empty_items: str = "list"  # or "absent": what an empty collection says
     # Accounts.
     login_providers: tuple[str, ...] = ("tmos",)
     provider_needed: bool = False  # a login without loginProviderName is refused to local users too
@@ -37,7 +38,7 @@ class Options:
     task_blocks_writes: bool = False  # 503 to other writes while an asynchronous task runs
 
     _choices = {
-        "credentials_precedence": ("token", "basic"), "token_extension_from": ("creation", "patch"),
+        "empty_items": ("list", "absent"), "credentials_precedence": ("token", "basic"), "token_extension_from": ("creation", "patch"),
         "token_purge": ("own", "all"), "mismatch_names_pair": ("auto", "yes", "no"),
         "failed_transaction": ("keep", "remove"), "conflict_sync": ("overwrite", "pending"),
     }

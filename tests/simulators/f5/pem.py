@@ -5,6 +5,7 @@ import hashlib
 import re
 import time
 from dataclasses import dataclass
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -50,7 +51,7 @@ def checksum(content: bytes) -> str:
     return f"SHA1:{len(content)}:{hashlib.sha1(content).hexdigest()}"
 
 
-def describe_key(key: object) -> PublicKey:
+def describe_key(key: Any) -> PublicKey:
     if isinstance(key, rsa.RSAPublicKey):
         algorithm, curve = "rsa", "none"
     elif isinstance(key, ec.EllipticCurvePublicKey):
@@ -59,7 +60,7 @@ def describe_key(key: object) -> PublicKey:
         algorithm, curve = "dsa", "none"
     else:
         raise Malformed("a key that is neither RSA, EC nor DSA")
-    encoded = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    encoded: bytes = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return PublicKey(algorithm, key.key_size, curve, hashlib.sha256(encoded).hexdigest())
 
 

@@ -4,7 +4,8 @@ import urllib.parse
 from . import names
 from .wire import Denied, Json
 
-def collection(url: str, kind: str, version: str, items: list[Json], query: dict[str, str]) -> Json:
+def collection(url: str, kind: str, version: str, items: list[Json], query: dict[str, str],
+               empty: str = "list") -> Json:
     items = [item for item in items if matches(item, query.get("$filter", ""))]
     head: Json = {"kind": f"{kind}collectionstate", "selfLink": names.link(url, version)}
     if "$top" in query or "$skip" in query:
@@ -13,7 +14,7 @@ def collection(url: str, kind: str, version: str, items: list[Json], query: dict
     if "$select" in query:
         wanted = query["$select"].split(",")
         items = [{key: item[key] for key in wanted if key in item} for item in items]
-    return head | {"items": items}
+    return head if not items and empty == "absent" else head | {"items": items}
 
 
 def select(item: Json, query: dict[str, str]) -> Json:

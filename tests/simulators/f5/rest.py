@@ -9,7 +9,7 @@ from .accounts import User
 from .places import PLACES
 from .profiles import PROFILES
 from .resource import Change, Resource
-from .routing import Handler, Routes
+from .routing import Deferred, Endpoint, Routes
 from .sslfiles import CERTIFICATES, KEYS
 from .transactions import Transaction
 from .unit import Unit
@@ -33,13 +33,6 @@ class Call:
         return parse_object(self.request.body)
 
 
-class Deferred:
-    """A write to the configuration: done at once, or queued in a transaction."""
-
-    def __init__(self, act: Callable[[Change, Call, Json, list[str]], Callable[[], Json | None]]) -> None:
-        self.act = act
-
-
 class Rest:
     """Answers the requests to one unit."""
 
@@ -54,7 +47,7 @@ class Rest:
         for resource in RESOURCES:
             add_resource(self.routes, resource)
         add_profiles_of_virtuals(self.routes)
-        crypto.add_routes(self.routes, Deferred)
+        crypto.add_routes(self.routes)
 
     def handle(self, request: Request) -> Response:
         try:
@@ -81,30 +74,34 @@ class Rest:
             raise Denied(405, f"simulator: {request.method} is not allowed on {request.path}")
         call = Call(self.unit, user, request)
         if COORDINATION in request.headers and request.method != "GET":
-            return self.coordinate(call, handler)
+            return self.coordinate(call, handler, places)
         if request.method != "GET" and self.unit.tasks.busy() and self.unit.options.task_blocks_writes and \
                 "/tm/task/" not in request.path:
             raise Invalid(503, "There is an active asynchronous task executing.", TASK_ACTIVE)
-        if isinstance(handler, Deferred):
-            return self.write(call, handler, places)
-        shown = handler(call, *places)
-        return shown if isinstance(shown, Response) else answer(shown)
+        return self.act(call, handler, places)
 
     def write(self, call: Call, handler: Deferred, places: list[str]) -> Response:
         body = call.body()
         render = call.unit.change(call.user.name, lambda change: handler.act(change, call, body, places))
         return answer(render())
 
-    def coordinate(self, call: Call, handler: Handler | Deferred) -> Response:
+    def act(self, call: Call, handler: Endpoint, places: list[str]) -> Response:
+        if isinstance(handler, Deferred):
+            return self.write(call, handler, places)
+        shown: Json | Response | None = handler(call, *places)
+        return shown if isinstance(shown, Response) else answer(shown)
+
+    def coordinate(self, call: Call, handler: Endpoint, places: list[str]) -> Response:
         """A request with the header of a transaction is queued, if it is of a kind that can be."""
         ident = call.request.headers[COORDINATION]
         if call.request.path.startswith("/mgmt/tm/transaction"):
             raise Invalid(400, f"Transaction {ident} operation .... is not allowed to be added to transaction.", NOT_FOUND)
-        if not isinstance(handler, Deferred) or ("/sys/crypto/" in call.request.path and
-                                                 not self.unit.options.crypto_in_transaction):
-            if self.unit.options.strict_coordination:
-                raise strict(f"the header of a transaction on {call.request.path}")
-            raise Invalid(400, f"Transaction {ident} operation .... is not allowed to be added to transaction.", NOT_FOUND)
+        can_wait = isinstance(handler, Deferred) and \
+            ("/sys/crypto/" not in call.request.path or self.unit.options.crypto_in_transaction)
+        if not can_wait and self.unit.options.strict_coordination:
+            raise strict(f"the header of a transaction on {call.request.path}")
+        if not can_wait:
+            return self.act(call, handler, places)
         transaction = find_transaction(call, ident)
         return answer(self.unit.transactions.queue(transaction, call.request, call.body()))
 
@@ -122,7 +119,8 @@ def add_resource(routes: Routes, resource: Resource) -> None:
     def read_all(call: Call) -> Json:
         shown = [resource.show(call.unit.running, call.unit.version, entry, expands(call.request))
                  for entry in call.unit.running.all(resource.kind)]
-        return query.collection(resource.url, resource.type, call.unit.version.text, shown, call.request.query)
+        return query.collection(resource.url, resource.type, call.unit.version.text, shown, call.request.query,
+                                call.unit.options.empty_items)
 
     def read(call: Call, ident: str) -> Json:
         return query.select(show(call, names.full_path(ident)), call.request.query)

@@ -87,7 +87,7 @@ class VirtualServers(Resource):
         entry = self.existing(change.configuration, path)
         profile = self.read_profile(change, path, body)
         if find_profile(change.configuration, profile["path"]) is None:
-            raise profile_missing(404, profile["path"])
+            raise profile_missing(profile["path"])
         change.put(self.kind, path, entry.values | {"profiles": entry.values["profiles"] + [profile]})
         return profile
 
@@ -113,9 +113,9 @@ class VirtualServers(Resource):
         raise Invalid(404, f"01020036:3: The requested Virtual Server Profile ({entry.path} {profile}) was not found.")
 
     def show(self, configuration: Configuration, version: Version, entry: Entry, expand: bool = False) -> Json:
-        state = {"enabled": True} if entry.values["enabled"] else {"disabled": True}
+        state: Json = {"enabled": True} if entry.values["enabled"] else {"disabled": True}
         values = {key: value for key, value in entry.values.items() if key not in ("enabled", "profiles")}
-        shown = self.envelope(version, entry) | DEFAULTS | values | state
+        shown: Json = self.envelope(version, entry) | DEFAULTS | values | state
         below = f"{self.url}/{names.identifier(entry.path)}"
         shown["policiesReference"] = {
             "link": names.link(f"{below}/policies", version.text), "isSubcollection": True}
@@ -142,8 +142,8 @@ class VirtualServers(Resource):
         return shown
 
 
-def profile_missing(status: int, path: str) -> Invalid:
-    return Invalid(status, f"01020036:3: The requested profile ({path}) was not found.")
+def profile_missing(path: str) -> Invalid:
+    return Invalid(400, f"01020036:3: The requested profile ({path}) was not found.")
 
 
 VIRTUALS = VirtualServers()
