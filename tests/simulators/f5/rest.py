@@ -82,8 +82,11 @@ class Rest:
 
     def write(self, call: Call, handler: Deferred, places: list[str]) -> Response:
         body = call.body()
-        render = call.unit.change(call.user.name, lambda change: handler.act(change, call, body, places))
-        return answer(render())
+
+        def act(change: Change) -> Callable[[], Json | None]:
+            render: Callable[[], Json | None] = handler.act(change, call, body, places)
+            return render
+        return answer(call.unit.change(call.user.name, act)())
 
     def act(self, call: Call, handler: Endpoint, places: list[str]) -> Response:
         if isinstance(handler, Deferred):
