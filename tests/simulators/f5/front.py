@@ -81,9 +81,9 @@ class Front:
                 line.status = 0
                 await connection.until_gone()
             if rule.fault == "cut":
+                # Written out to the last byte before the end; a high mark of 0 would never let go.
+                connection.writer.transport.set_write_buffer_limits(high=1, low=0)
                 await connection.write(data[:rule.bytes])
-                connection.writer.close()
-                await connection.writer.wait_closed()
                 raise Dropped
             if rule.fault == "slow":
                 await self.drip(connection, data, rule)

@@ -335,7 +335,11 @@ def add_transactions(routes: Routes) -> None:
             raise Invalid(400, "simulator: VALIDATING is the only state to ask for", NOT_FOUND)
         if not transaction.commands or transaction.state != "STARTED":
             raise Invalid(404, "there is no command to commit in the transaction.", NOT_FOUND)
-        execute(call, transaction, routes, body.get("validateOnly") is True)
+        validate_only = body.get("validateOnly") is True
+        execute(call, transaction, routes, validate_only)
+        if validate_only:  # it can still be committed; the client BIGREST does so
+            return call.unit.transactions.show(transaction) | {"state": "COMPLETED", "validateOnly": True}
+        transaction.state = "COMPLETED"
         return call.unit.transactions.show(transaction)
 
     def without_id(call: Call) -> Json:
@@ -399,7 +403,6 @@ def execute(call: Call, transaction: Transaction, routes: Routes, validate_only:
         if call.unit.options.failed_transaction == "remove":
             del call.unit.transactions.open[transaction.ident]
         raise Invalid(400, f"transaction failed:{refusal.message}", TRANSACTION_FAILED) from None
-    transaction.state = "COMPLETED"
 
 
 # --- the device group ------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from f5 import versions
-from f5.authority import Authority, default_pair
+from f5.authority import Authority, Key, default_pair
 from f5.clock import Clock
 from f5.control import Control
 from f5.pair import Pair
@@ -39,7 +39,7 @@ def default() -> tuple[bytes, bytes]:
 @functools.cache
 def pair_of(name: str, algorithm: str = "rsa", number: int = 0) -> tuple[str, str]:
     """Certificate and key in PEM; `number` tells one from the next of the same name."""
-    key = rsa.generate_private_key(65537, 2048) if algorithm == "rsa" else ec.generate_private_key(ec.SECP256R1())
+    key: Key = rsa.generate_private_key(65537, 2048) if algorithm == "rsa" else ec.generate_private_key(ec.SECP256R1())
     certificate, private = authority().issue(name, [name], key)
     return certificate.decode(), private.decode()
 

@@ -51,6 +51,8 @@ class Transactions(Scene):
         self.queue(self.ident, "POST", CLIENT_SSL, {"name": "other"})
         self.assertEqual(self.good(self.commit(self.ident, validateOnly=True))["state"], "COMPLETED")
         self.assertEqual(self.ask("GET", f"{CLIENT_SSL}/~Common~other").status, 404)
+        self.good(self.commit(self.ident))
+        self.good(self.ask("GET", f"{CLIENT_SSL}/~Common~other"))
 
     def test_files_are_read_at_the_commit(self) -> None:
         self.queue(self.ident, "POST", CERT, {"name": "n.crt", "sourcePath": f"file:{DOWNLOADS}/late"})
