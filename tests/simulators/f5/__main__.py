@@ -7,11 +7,13 @@ Prints one line: ready control=... ca=... user=... password=... a=... b=... inve
 import argparse
 import asyncio
 import json
+import os
 import pathlib
 import secrets
 import signal
 import ssl
 import sys
+import threading
 
 from . import https, versions
 from .authority import Authority, default_pair, pem_certificate, write_private
@@ -109,12 +111,16 @@ async def run(given: argparse.Namespace) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, ended.set)
-    reader = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    closed = loop.create_task(reader.read())
-    stopped = loop.create_task(ended.wait())
-    await asyncio.wait({closed, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    threading.Thread(target=read_to_end, args=(loop, ended), daemon=True).start()
+    await ended.wait()
     simulator.close()
+
+
+def read_to_end(loop: asyncio.AbstractEventLoop, ended: asyncio.Event) -> None:
+    """On a thread of its own, since standard input may be a pipe, a terminal or a file."""
+    while os.read(0, 4096):
+        pass
+    loop.call_soon_threadsafe(ended.set)
 
 
 def main() -> int:

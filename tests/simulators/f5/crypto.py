@@ -21,9 +21,15 @@ if TYPE_CHECKING:
 TEMPORARY = "/var/system/tmp/tmsh/5WhAFq"
 
 
+def places_of(body: Json) -> list[Json]:
+    """Where a value may stand: in the body itself, or in one of its options."""
+    options = body.get("options")
+    return [body, *[option for option in options if isinstance(option, dict)]] if isinstance(options, list) else [body]
+
+
 def source_of(body: Json) -> str:
     """from-local-file, or fromLocalFile, or inside options."""
-    for place in [body, *[o for o in body.get("options", []) if isinstance(o, dict)]]:
+    for place in places_of(body):
         for key in ("from-local-file", "fromLocalFile"):
             if isinstance(place.get(key), str):
                 return str(place[key])
@@ -31,7 +37,7 @@ def source_of(body: Json) -> str:
 
 
 def passphrase_of(body: Json) -> str | None:
-    for place in [body, *[o for o in body.get("options", []) if isinstance(o, dict)]]:
+    for place in places_of(body):
         if place.get("passphrase"):
             return str(place["passphrase"])
     return None

@@ -11,21 +11,42 @@ from .virtuals import profile_missing
 from .wire import Invalid, Json
 
 SSL_KINDS = ("client-ssl", "server-ssl")
+FILES = ("ssl-cert", "ssl-key")
+REFERENCES = ("cert", "key", "chain", *CERTIFICATE_FIELDS)
 
 
 def check(before: Configuration, change: Change) -> None:
     """Raises what the device would say first; order as in the OpenShift router's mock: key, then certificate."""
-    after = change.configuration
+    after, paths = change.configuration, {path for _, path in change.touched}
+    if all(kind in FILES and before.find(kind, path) is None for kind, path in change.touched):
+        return  # nobody refers to new files yet
+    only_files = all(kind in FILES for kind, _ in change.touched)
     for kind in SSL_KINDS:
         for entry in after.all(kind):
-            check_profile(before, change, entry)
+            if concerns(entry, paths) or (kind == "server-ssl" and not only_files):
+                check_profile(before, change, entry)
+    if only_files:
+        return
     for kind in PROFILES:
         for entry in after.all(kind):
-            check_parent(change, entry)
+            if entry.path in paths or entry.values.get("defaultsFrom") in paths:
+                check_parent(change, entry)
     destinations: dict[tuple[str, str, str], str] = {}
     for virtual in after.all("virtual"):
         check_virtual(before, after, virtual)
         check_destination(virtual, destinations)
+
+
+def concerns(profile: Entry, paths: set[str]) -> bool:
+    """Whether a change of these objects can make a client-ssl profile invalid. What it inherits is judged where it is set."""
+    values = profile.values
+    if profile.path in paths or values.get("defaultsFrom") in paths:
+        return True
+    for item in [values, *values.get("certKeyChain", ())]:
+        for name in REFERENCES:
+            if item.get(name) in paths:
+                return True
+    return False
 
 
 def check_profile(before: Configuration, change: Change, profile: Entry) -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 from . import names, pem
 from .configuration import Configuration, Entry, certificate
-from .resource import Change, Resource, as_flag, require_visible
+from .resource import Change, Resource, as_flag, as_text, like_default, require_visible
 from .versions import Version
 from .wire import FILE_OR_TMSH, Invalid, Json
 
@@ -27,6 +27,7 @@ SERVER_DEFAULTS: Json = {
     "secureRenegotiation": "require-strict", "serverName": "none", "sniDefault": "false", "sniRequire": "false",
     "untrustedCertResponseControl": "drop"}
 CERTIFICATE_FIELDS = ("caFile", "clientCertCa", "proxyCaCert")  # beside the pairs
+FLAGS = ("sniDefault", "sniRequire")
 CHAIN_ITEM = frozenset({"name", "appService", "cert", "chain", "key", "passphrase", "usage"})
 LONGEST_INHERITANCE = 16
 
@@ -96,6 +97,11 @@ class Profiles(Resource):
             kept["defaultsFrom"] = parent
         return change.put(self.kind, entry.path, kept | self.settings(change, entry.path, body, kept))
 
+    def delete(self, change: Change, path: str) -> None:
+        if path == self.base:
+            raise Invalid(400, f"simulator: the profile {path} is built in")
+        super().delete(change, path)
+
     def originals(self, entry: Entry) -> Json:
         """What a PUT that says nothing leaves: the base profile has no parent to fall back to."""
         return dict(entry.values) if entry.path == self.base else {}
@@ -154,10 +160,8 @@ class SslProfiles(Profiles):
     defaults: Json = {}
 
     def settings(self, change: Change, path: str, body: Json, kept: Json) -> Json:
-        simple = {key: value for key, value in body.items() if key in self.defaults and key not in ("cert", "key", "chain")}
-        for key in ("sniDefault", "sniRequire"):
-            if key in simple:
-                simple[key] = as_flag(simple[key], key)
+        simple = {key: as_flag(value, key) if key in FLAGS else like_default(self.defaults[key], value, key)
+                  for key, value in body.items() if key in self.defaults and key not in ("cert", "key", "chain")}
         for key in CERTIFICATE_FIELDS:
             if key in simple:
                 simple[key] = names.reference(simple[key])
@@ -175,7 +179,7 @@ class ServerSslProfiles(SslProfiles):
     def settings(self, change: Change, path: str, body: Json, kept: Json) -> Json:
         set_here = super().settings(change, path, body, kept) | pair_fields(path, body)
         if "passphrase" in body:
-            set_here["passphrase"] = body["passphrase"]
+            set_here["passphrase"] = as_text(body["passphrase"], "passphrase")
         return set_here
 
     def show(self, configuration: Configuration, version: Version, entry: Entry, expand: bool = False) -> Json:
@@ -220,11 +224,11 @@ class ClientSslProfiles(SslProfiles):
             entry = {"chain": "none"} | pair_fields(path, item)
             if "none" in (entry.get("cert", "none"), entry.get("key", "none")):
                 raise Invalid(400, f"simulator: an item of certKeyChain of {path} lacks its cert or key")
-            entry["name"] = item.get("name") or self.item_name(entry["cert"], chain)
+            entry["name"] = as_text(item.get("name", ""), "name") or self.item_name(entry["cert"], chain)
             if any(other["name"] == entry["name"] for other in chain):
                 raise Invalid(400, f"simulator: two items of certKeyChain of {path} are named {entry['name']}")
             if item.get("passphrase"):
-                entry["passphrase"] = item["passphrase"]
+                entry["passphrase"] = as_text(item["passphrase"], "passphrase")
             chain.append(entry)
         return chain
 
@@ -237,7 +241,7 @@ class ClientSslProfiles(SslProfiles):
         """The chain after cert, key, chain or passphrase were set directly: they mean the RSA pair."""
         given = pair_fields(path, body)
         if body.get("passphrase"):
-            given["passphrase"] = body["passphrase"]
+            given["passphrase"] = as_text(body["passphrase"], "passphrase")
         own: list[Json] = list(kept.get("certKeyChain", []))
         if change.version.refuses_both_chain_forms:
             self.require_rsa(change, path, given, own)

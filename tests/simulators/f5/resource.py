@@ -105,6 +105,25 @@ def require_visible(owner: str, path: str) -> None:
         raise Invalid(400, f"simulator: {owner} in partition {names.partition(owner)} cannot refer to {path}")
 
 
+def as_text(value: Any, name: str) -> str:
+    if not isinstance(value, str):
+        raise Invalid(400, f"simulator: {name} is a text", FILE_OR_TMSH)
+    return value
+
+
+def like_default(default: Any, value: Any, name: str) -> Any:
+    """Text and numbers are taken for each other, as tmsh would; everything else has the kind of the default."""
+    if isinstance(value, bool) or not isinstance(value, (str, int) if isinstance(default, (str, int)) else type(default)):
+        raise Invalid(400, f"simulator: {name} cannot be {value!r}", FILE_OR_TMSH)
+    if isinstance(default, str):
+        return str(value)
+    if isinstance(default, int):
+        if not str(value).isdecimal():
+            raise Invalid(400, f"simulator: {name} is a number", FILE_OR_TMSH)
+        return int(value)
+    return value
+
+
 def as_flag(value: Any, name: str) -> str:
     """Booleans are strings here; a JSON boolean is taken too."""
     text = {True: "true", False: "false"}.get(value, value) if isinstance(value, bool) else value

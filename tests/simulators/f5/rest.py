@@ -1,6 +1,7 @@
 """iControl REST of one unit: who may ask what, and what is answered."""
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from .sslfiles import CERTIFICATES, KEYS
 from .transactions import Transaction
 from .unit import Unit
 from .virtuals import VIRTUALS
-from .wire import (FILE_OR_TMSH, NOT_FOUND, TASK_ACTIVE, TRANSACTION_FAILED, Denied, Invalid, Json, Refusal, Request,
+from .wire import (FILE_OR_TMSH, NOT_FOUND, TASK_ACTIVE, TRANSACTION_FAILED, Denied, Invalid, Json, Page, Refusal, Request,
                    Response, answer, not_registered, parse_object, strict)
 
 RESOURCES: tuple[Resource, ...] = (CERTIFICATES, KEYS, VIRTUALS, *PROFILES.values(), *PLACES)
@@ -54,6 +55,9 @@ class Rest:
             return self.dispatch(request)
         except Refusal as refusal:
             return self.refused(refusal, request)
+        except Exception:  # a mistake of ours: whoever reads the log learns where, the client does not wait
+            traceback.print_exc()
+            return Page(500, "simulator: it failed itself, see its standard error").response(request)
 
     def refused(self, refusal: Refusal, request: Request) -> Response:
         if self.unit.version.cuts_error_bodies:

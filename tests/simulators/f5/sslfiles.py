@@ -4,7 +4,7 @@ import urllib.parse
 from . import names, pem
 from .clock import utc_text
 from .configuration import Configuration, Entry, certificate
-from .resource import Change, Resource
+from .resource import Change, Resource, as_text
 from .versions import Version
 from .wire import FILE_OR_TMSH, Invalid, Json
 
@@ -111,7 +111,7 @@ class KeyFiles(FileResource):
         "securityType", "size", "systemPath", "updatedBy"})
 
     def check_content(self, content: bytes, body: Json) -> None:
-        passphrase = body.get("passphrase")
+        passphrase = as_text(body["passphrase"], "passphrase") if "passphrase" in body else None
         if pem.is_encrypted(content) and passphrase is None:
             return  # whoever uses it in a profile has to know the passphrase
         try:

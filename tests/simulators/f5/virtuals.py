@@ -5,7 +5,7 @@ from typing import Any
 from . import names
 from .configuration import Configuration, Entry
 from .profiles import find_profile
-from .resource import Change, Resource, require_visible
+from .resource import Change, Resource, like_default, require_visible
 from .versions import Version
 from .wire import FILE_OR_TMSH, Invalid, Json
 
@@ -53,7 +53,8 @@ class VirtualServers(Resource):
         return self.rewrite_values(change, entry.path, kept, body)
 
     def rewrite_values(self, change: Change, path: str, kept: Json, body: Json) -> Entry:
-        values = kept | {key: value for key, value in body.items() if key in DEFAULTS or key in OPTIONAL}
+        values = kept | {key: like_default(DEFAULTS[key], value, key) if key in DEFAULTS else value
+                         for key, value in body.items() if key in DEFAULTS or key in OPTIONAL}
         if "destination" in body:
             values["destination"] = read_destination(path, body["destination"])
         if body.get("enabled") is True and body.get("disabled") is True:

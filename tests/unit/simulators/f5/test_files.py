@@ -1,8 +1,10 @@
 """Uploads, sys/file and sys/crypto (facts, sections 4 and 5)."""
+import base64
 import hashlib
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import pkcs12
 from scene import CERT, CLIENT_SSL, DOWNLOADS, KEY, Scene, encrypted_pair, pair_of
 
@@ -99,6 +101,19 @@ class CertificatesAndKeys(Scene):
                          ("rsa-private", 2048, "password"))
         self.assertNotIn("sesame", answer.text)
         self.assertNotIn("PRIVATE KEY", answer.text)
+
+    def test_private_key_whose_numbers_do_not_belong_together_is_refused(self) -> None:
+        key = rsa.generate_private_key(65537, 2048)
+        secret = key.private_numbers().d
+        for form, word in ((serialization.PrivateFormat.PKCS8, ""), (serialization.PrivateFormat.TraditionalOpenSSL, "RSA ")):
+            good = key.private_bytes(serialization.Encoding.DER, form, serialization.NoEncryption())
+            bad = good.replace(secret.to_bytes(256, "big").lstrip(b"\0"), (secret - 1).to_bytes(256, "big").lstrip(b"\0"))
+            self.assertNotEqual(good, bad)
+            for der, status in ((good, 200), (bad, 400), (good[:-40], 400)):
+                body = base64.encodebytes(der).decode()
+                source = self.upload("k", f"-----BEGIN {word}PRIVATE KEY-----\n{body}-----END {word}PRIVATE KEY-----\n")
+                self.assertEqual(self.ask("POST", KEY, {"name": "k.key", "sourcePath": source}).status, status)
+                self.ask("DELETE", f"{KEY}/~Common~k.key")
 
     def test_elliptic_curve_is_named_as_openssl_does(self) -> None:
         self.install("ec", pair_of("ec.example.com", "ec"))
