@@ -4,8 +4,12 @@ import json
 import socket
 import ssl
 import time
+import unittest
 
-from played import SECONDS, Played
+from f5 import faults, options
+from f5.clock import Clock
+from f5.control import Control
+from played import ROOT, SECONDS, Played
 from scene import pair_of
 
 PROFILE = "/mgmt/tm/ltm/profile/client-ssl/~Common~www_clientssl"
@@ -158,6 +162,15 @@ class RequestLog(Played):
         for secret in (self.words["password"], token, "private key", "sesame"):
             self.assertNotIn(secret, json.dumps(log))
         self.assertEqual(self.steer("GET", f"/requests?since={log[2]['number']}"), log[3:])
+
+
+class Readme(unittest.TestCase):
+    def test_names_every_option_and_fault_and_request(self) -> None:
+        text = (ROOT / "tests/simulators/f5/README.md").read_text()
+        for name in [*options.Options().as_json(), *faults.BEFORE, *faults.AFTER]:
+            self.assertTrue(f"`{name}`" in text, f"README.md lacks {name}")
+        for method, path in Control([], Clock(), dict).handlers:
+            self.assertTrue(f"`{method} {path}" in text, f"README.md lacks {method} {path}")
 
 
 class DataPlane(Played):
