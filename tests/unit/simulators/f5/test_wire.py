@@ -164,6 +164,25 @@ class RequestLog(Played):
         self.assertEqual(self.steer("GET", f"/requests?since={log[2]['number']}"), log[3:])
 
 
+class Uploads(Played):
+    def test_chunks_of_a_mebibyte_arrive_whole(self) -> None:
+        data = bytes(range(256)) * 4096
+        for at in (0, 1):
+            code, body = self.ask("POST", "/mgmt/shared/file-transfer/uploads/big", data, {
+                "Content-Type": "application/octet-stream",
+                "Content-Range": f"{at * len(data)}-{(at + 1) * len(data) - 1}/{2 * len(data)}"})
+            self.assertEqual(code, 200, body)
+        self.assertEqual(json.loads(body)["remainingByteCount"], 0)
+        self.assertEqual(self.steer("GET", "/state")["units"]["a"]["uploads"], ["/var/config/rest/downloads/big"])
+
+    def test_body_in_pieces_is_put_together(self) -> None:
+        pieces = iter([b'{"descrip', b'tion": "pieces"}'])
+        self.connection.request("PATCH", PROFILE, pieces, self.headers() | {"Transfer-Encoding": "chunked"},
+                                encode_chunked=True)
+        answer = self.connection.getresponse()
+        self.assertEqual(json.loads(answer.read())["description"], "pieces")
+
+
 class Readme(unittest.TestCase):
     def test_names_every_option_and_fault_and_request(self) -> None:
         text = (ROOT / "tests/simulators/f5/README.md").read_text()
