@@ -1,4 +1,4 @@
-"""A device group: who is active, who has changes, and how they get across (facts, section 10)."""
+"""A device group: who is active, who has changes, and how they get across."""
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,5 +1,5 @@
-// The simulated BIG-IP of tests/simulators/f5 does what the facts say. Its tests are Python
-// beside this file; each is one result here, so that a failure is seen by its name.
+// The simulated BIG-IP of tests/simulators/f5 does what public sources say. Its tests are
+// Python beside this file; each is one result here, so that a failure is seen by its name.
 
 #include <gtest/gtest.h>
 

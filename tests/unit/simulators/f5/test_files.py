@@ -1,4 +1,4 @@
-"""Uploads, sys/file and sys/crypto (facts, sections 4 and 5)."""
+"""Uploads, sys/file and sys/crypto."""
 import base64
 import hashlib
 

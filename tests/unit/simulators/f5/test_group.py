@@ -1,4 +1,4 @@
-"""Two units in a device group (facts, section 10)."""
+"""Two units in a device group."""
 from scene import CLIENT_SSL, Scene
 
 
