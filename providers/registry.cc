@@ -33,7 +33,7 @@ class Registry : public seams::Connector {
           return ConnectShell(ctx, target);
         }) {}
 
-  Result<std::unique_ptr<seams::Issuer>> ConnectIssuer(
+  Result<std::shared_ptr<seams::Issuer>> ConnectIssuer(
       const Context& ctx, const seams::ProviderRef& authority,
       const std::vector<seams::TargetRef>& targets) override {
     if (authority.type == "acme") return authorities_.ConnectAcme(ctx, authority, targets);

@@ -83,8 +83,8 @@ Result<workflow::Observation> JudgeSwitch(const Context& ctx, const seams::Targe
     return Observation(workflow::Needed{});
   }
   if (state.settling.empty()) return Observation(workflow::Done{});
-  auto since = activated == memo.end() ? Result<WallTime>(ctx.clock.Now())
-                                       : ParseTime(activated->second);
+  auto since =
+      activated == memo.end() ? Result<WallTime>(ctx.clock.Now()) : ParseTime(activated->second);
   WallTime until = since.ok() ? *since + kSettleLimit : ctx.clock.Now();
   if (ctx.clock.Now() >= until) {
     return MakeError(ErrorCode::kRefused, "NotSettled", "still " + Sanitize(state.settling, 300));

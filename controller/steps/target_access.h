@@ -15,8 +15,7 @@ struct ConnectedTarget {
 // The target of the scope's entry, connected once a reconcile. kInvalid "TargetNotInPlan",
 // "TargetTypeMismatch"; beyond that the errors of Directory and Connector.
 Result<ConnectedTarget> ConnectTargetOf(const Context& ctx, const StepScope& scope,
-                                        seams::Connector& connector,
-                                        const api::LedgerEntry& entry);
+                                        seams::Connector& connector, const api::LedgerEntry& entry);
 // Whom the entry's target talks to; nobody where it cannot be found.
 seams::Party PartyOfTarget(const StepScope& scope, const seams::Connector& connector);
 
@@ -30,8 +29,7 @@ seams::WayBack WayBackOf(const workflow::StepMemo& memo);
 inline constexpr Duration kSettleLimit{15 * 60'000};
 Result<workflow::Observation> JudgeSwitch(const Context& ctx, const seams::Target& target,
                                           const seams::TargetState& state,
-                                          const workflow::StepMemo& memo,
-                                          std::string_view version);
+                                          const workflow::StepMemo& memo, std::string_view version);
 // Notes that Activate returned success.
 void NoteActivated(workflow::StepMemo& memo, WallTime now);
 

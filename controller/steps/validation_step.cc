@@ -96,9 +96,9 @@ std::vector<api::Evidence> ValidationStep::ProbeAll(const Context& ctx, const St
     std::vector<api::Evidence> found;
     auto where = net::ParseHostPort(endpoint);
     Result<std::vector<seams::Served>> served =
-        where.ok() ? parts_.connector.validator().Probe(
-                         ctx.WithTimeout(kProbeTimeout),
-                         {endpoint, ServerName(spec, where->host), expected.trust_pem, spec.min_tls})
+        where.ok() ? parts_.connector.validator().Probe(ctx.WithTimeout(kProbeTimeout),
+                                                        {endpoint, ServerName(spec, where->host),
+                                                         expected.trust_pem, spec.min_tls})
                    : Result<std::vector<seams::Served>>(where.error());
     if (served.ok()) {
       for (const seams::Served& one : *served) found.push_back(Judge(one, expected));
