@@ -108,7 +108,8 @@ class Registry : public seams::Connector {
     constexpr int kManyActions = 32;
     constexpr int kManyReads = 64;
     if (object.type == "acme") {
-      return {"acme/" + settings.value("server", ""), kManyActions, kManyReads};
+      // The intent of its order is on record before anything is asked.
+      return {"acme/" + settings.value("server", ""), kManyActions, kManyReads, false};
     }
     if (object.type == "smtp") {
       return {

@@ -83,7 +83,7 @@ struct Program::Impl {
   void OnWorkflow(const runtime::Store<api::Workflow>::Change& change, bool initial);
   void OnRun(const runtime::Store<api::Run>::Change& change, bool initial);
   void OnProvider(Lane& lane, const runtime::Store<api::ProviderObject>::Change& change,
-                  bool initial, const std::string& awaited);
+                  bool initial, const std::vector<std::string>& awaited);
   void AwaitSyncAndLead();
   void StartWorkers();
   void AddHealth();
@@ -203,20 +203,21 @@ Program::Impl::Impl(const Config& its_config, Parts its_parts)
           world.authorities, api::DecodeProviderObject,
           [this](const auto& change, bool initial) {
             OnProvider(authority_lane, change, initial,
-                       reconcile::AwaitedAuthority(change.key.ns, change.key.name));
+                       {reconcile::AwaitedAuthority(change.key.ns, change.key.name)});
           },
           parts.log),
       target_sink(
           world.targets, api::DecodeProviderObject,
           [this](const auto& change, bool initial) {
-            OnProvider(target_lane, change, initial,
-                       reconcile::AwaitedTarget(change.key.ns, change.key.name));
+            OnProvider(
+                target_lane, change, initial,
+                {reconcile::AwaitedTarget(change.key.ns, change.key.name), reconcile::kAnyTarget});
           },
           parts.log),
       channel_sink(
           world.channels, api::DecodeProviderObject,
           [this](const auto& change, bool initial) {
-            OnProvider(channel_lane, change, initial, "");
+            OnProvider(channel_lane, change, initial, {});
           },
           parts.log),
       namespace_sink(world.namespaces, api::DecodeNamespace, nullptr, parts.log),
@@ -275,16 +276,18 @@ void Program::Impl::OnRun(const runtime::Store<api::Run>::Change& change, bool i
 // tries again.
 void Program::Impl::OnProvider(Lane& lane,
                                const runtime::Store<api::ProviderObject>::Change& change,
-                               bool initial, const std::string& awaited) {
+                               bool initial, const std::vector<std::string>& awaited) {
   lane.queue.Add(change.key.ToString(),
                  initial ? runtime::Priority::kInitial : runtime::Priority::kLive);
-  if (initial || awaited.empty() || !change.after) return;
+  if (initial || !change.after) return;
   bool was_ready = change.before && change.before->ready();
   bool other_spec =
       !change.before || change.before->meta.generation != change.after->meta.generation;
   if (!other_spec && (was_ready || !change.after->ready())) return;
-  for (const auto& workflow : world.workflows.ByIndex(reconcile::kWaitingFor, awaited)) {
-    workflow_lane.queue.Add(workflow->meta.key().ToString());
+  for (const std::string& one : awaited) {
+    for (const auto& workflow : world.workflows.ByIndex(reconcile::kWaitingFor, one)) {
+      workflow_lane.queue.Add(workflow->meta.key().ToString());
+    }
   }
 }
 

@@ -240,8 +240,7 @@ Result<void> WorkflowReconciler::CreateRun(const Context& ctx, api::NewRun run) 
   if (!created.ok() && created.error().code == ErrorCode::kAlreadyExists) return {};
   if (!created.ok()) return created.error();
   const std::string_view trigger = api::TriggerReasonName(run.trigger.reason);
-  ctx.log.Info("run started",
-               {{"run", workflow::DisplayRunName(run.name)}, {"trigger", trigger}});
+  ctx.log.Info("run started", {{"run", workflow::DisplayRunName(run.name)}, {"trigger", trigger}});
   metrics_.Add("certflow_runs_started_total", "Runs that were started, by trigger.",
                {{"trigger", trigger}});
   return {};

@@ -23,7 +23,8 @@ std::vector<std::string> WhatItWaitsFor(const api::Workflow& workflow) {
   }
   for (const api::Wave& wave : spec->waves) {
     for (const api::TargetUse& use : wave.targets) {
-      out.push_back(AwaitedTarget(use.target.ns, use.target.name));
+      out.push_back(use.selector.empty() ? AwaitedTarget(use.target.ns, use.target.name)
+                                         : std::string(kAnyTarget));
     }
   }
   return out;

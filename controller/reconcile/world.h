@@ -31,6 +31,7 @@ inline constexpr const char* kWaitingFor = "waiting-for";
 // The values of kWaitingFor.
 std::string AwaitedAuthority(std::string_view ns, std::string_view name);
 std::string AwaitedTarget(std::string_view ns, std::string_view name);
+inline constexpr const char* kAnyTarget = "target";  // who chooses them by label
 
 // Runs of a workflow, newest first.
 std::vector<std::shared_ptr<const api::Run>> RunsOf(const World& world,

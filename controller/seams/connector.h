@@ -39,6 +39,8 @@ struct Party {
   std::string name;
   int actions = 1;
   int reads = 2;
+  // One call may take as long as its timeout: what is asked of it stands in the run before.
+  bool may_hang = true;
 };
 
 // What was found out about a provider object, for its status.

@@ -91,7 +91,8 @@ TEST_F(WaveTest, AWaveThatIsNotProvedStopsTheNextOne) {
 // by label.
 TEST_F(WaveTest, ASelectorMeansWhatHasTheLabelsWhenTheRunIsMade) {
   for (std::size_t i : {0, 2}) {
-    world.Patch("deploymenttargets", host(i).name(), {{"metadata", {{"labels", {{"tier", "web"}}}}}});
+    world.Patch("deploymenttargets", host(i).name(),
+                {{"metadata", {{"labels", {{"tier", "web"}}}}}});
   }
   StartWithCa();
   json patch = TwoWaves();
@@ -124,8 +125,7 @@ TEST_F(WaveTest, ADeploymentWaitsForItsTimeOfDayAndSaysSo) {
   EXPECT_EQ(RunStatus()["until"], FormatTime(now + std::chrono::hours(3)));
   world.Pass(std::chrono::hours(2));
   EXPECT_EQ(Live(), "");
-  ASSERT_TRUE(world.Until([&] { return world.RunIs("site", "Succeeded"); },
-                          std::chrono::hours(2)));
+  ASSERT_TRUE(world.Until([&] { return world.RunIs("site", "Succeeded"); }, std::chrono::hours(2)));
   ExpectEverywhere(Live());
 }
 
@@ -189,14 +189,14 @@ TEST_F(TakenBackTest, ItNeedsTheApprovalOfADeployment) {
   world.Install(true);
   json patch = TwoWaves();
   IssueTwice(patch);
-  world.Patch("certificateworkflows", "site",
-              {{"spec",
-                {{"approval",
-                  {{"requester", "Allowed"},
-                   {"deployment",
-                    {{"layers",
-                      json::array({{{"name", "ops"},
-                                    {"approvers", {{"users", {"erin"}}}}}})}}}}}}}});
+  world.Patch(
+      "certificateworkflows", "site",
+      {{"spec",
+        {{"approval",
+          {{"requester", "Allowed"},
+           {"deployment",
+            {{"layers",
+              json::array({{{"name", "ops"}, {"approvers", {{"users", {"erin"}}}}}})}}}}}}}});
   world.Annotate("certificateworkflows", "site", "certflow.dev/renew", "third by dora");
   ASSERT_TRUE(world.Until([&] { return Runs() == 3 && RunWaitsFor("approval deployment"); }));
   world.Annotate("workflowruns", Run()["metadata"]["name"], "certflow.dev/approve",

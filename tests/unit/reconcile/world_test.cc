@@ -9,6 +9,11 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
+constexpr const char* kChoosesByLabel =
+    R"({"certificate":{"dnsNames":["a.test"],"secretName":"a"},"authorities":[{"name":"first"}],)"
+    R"("deployment":{"waves":[{"name":"w","targets":[{"targetSelector":{"matchLabels":{"t":"w"}},)"
+    R"("nginx":{"certificateFile":"/c","keyFile":"/k"}}]}]}})";
+
 std::shared_ptr<const api::Workflow> Workflow(const std::string& name, std::int64_t version,
                                               bool has_certificate, bool stalled) {
   auto workflow = std::make_shared<api::Workflow>();
@@ -50,6 +55,14 @@ TEST(WorldTest, FindsWhoWaitsForAnAuthorityOrATarget) {
   EXPECT_THAT(Waiting(world, AwaitedTarget("web", "first")), IsEmpty());
   world.workflows.Upsert({"web", "new"}, Workflow("new", 4, true, false));
   EXPECT_THAT(Waiting(world, AwaitedTarget("web", "edge")), ElementsAre("stuck"));
+}
+
+TEST(WorldTest, WhoChoosesTargetsByLabelWaitsForAnyOfThem) {
+  World world;
+  auto workflow = std::make_shared<api::Workflow>(*Workflow("new", 1, false, false));
+  workflow->spec_json = kChoosesByLabel;
+  world.workflows.Upsert({"web", "new"}, workflow);
+  EXPECT_THAT(Waiting(world, kAnyTarget), ElementsAre("new"));
 }
 
 }  // namespace
