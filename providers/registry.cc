@@ -33,7 +33,7 @@ class Registry : public seams::Connector {
           return ConnectShell(ctx, target);
         }) {}
 
-  Result<std::unique_ptr<seams::Issuer>> ConnectIssuer(
+  Result<std::shared_ptr<seams::Issuer>> ConnectIssuer(
       const Context& ctx, const seams::ProviderRef& authority,
       const std::vector<seams::TargetRef>& targets) override {
     if (authority.type == "acme") return authorities_.ConnectAcme(ctx, authority, targets);
@@ -108,7 +108,8 @@ class Registry : public seams::Connector {
     constexpr int kManyActions = 32;
     constexpr int kManyReads = 64;
     if (object.type == "acme") {
-      return {"acme/" + settings.value("server", ""), kManyActions, kManyReads};
+      // The intent of its order is on record before anything is asked.
+      return {"acme/" + settings.value("server", ""), kManyActions, kManyReads, false};
     }
     if (object.type == "smtp") {
       return {

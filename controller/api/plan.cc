@@ -35,14 +35,20 @@ Json WithoutStanding(Json spec) {
 
 }  // namespace
 
-std::string BindingSpec(std::string_view spec_json) {
-  return Text(WithoutStanding(ParseObject(spec_json)));
-}
-
 std::string BindingSpecOfPlan(std::string_view plan_json) {
   Json plan = ParseObject(plan_json);
   auto spec = plan.find("spec");
   return spec == plan.end() ? std::string() : Text(WithoutStanding(*spec));
+}
+
+SpecStanding SpecStandingOf(std::string_view spec_json, std::string_view plan_json) {
+  Json spec = ParseObject(spec_json);
+  const Json plan = ParseObject(plan_json);
+  const bool suspended = spec.value("suspend", Json()) == Json(true);
+  auto planned = plan.find("spec");
+  const bool same =
+      planned != plan.end() && WithoutStanding(std::move(spec)) == WithoutStanding(*planned);
+  return {suspended, !same};
 }
 
 namespace {

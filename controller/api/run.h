@@ -223,8 +223,13 @@ std::string DigestOf(std::string_view canonical_json);
 // Of a plan as the API server holds it (which may have added defaults of what does not bind).
 std::string PlanDigest(std::string_view plan_json);
 // The canonical spec part that binds a run; two specs with the same one make the same plan.
-std::string BindingSpec(std::string_view spec_json);
 std::string BindingSpecOfPlan(std::string_view plan_json);
+// What a workflow's spec says to a run under way.
+struct SpecStanding {
+  bool suspended = false;
+  bool superseded = false;  // it makes another plan than this one now
+};
+SpecStanding SpecStandingOf(std::string_view spec_json, std::string_view plan_json);
 // Digest of what the certificate itself depends on: names, key, Secret, authorities.
 std::string WantedDigest(std::string_view spec_json);
 std::string WantedDigestOf(const Run& run);

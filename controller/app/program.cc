@@ -43,6 +43,23 @@ runtime::LeaderOptions LeaderOptionsOf(const Config& config, const Parts& parts)
   return options;
 }
 
+// Whether somebody else spoke: their part of an object is everything but its status.
+template <typename T>
+bool IsSpokenTo(const typename runtime::Store<T>::Change& change) {
+  if (!change.before || !change.after) return true;
+  const api::ObjectMeta& before = change.before->meta;
+  const api::ObjectMeta& after = change.after->meta;
+  return before.uid != after.uid || before.generation != after.generation ||
+         before.deleting != after.deleting || before.annotations != after.annotations;
+}
+
+bool AsksPeople(const std::shared_ptr<const api::Run>& run) {
+  return run && reconcile::AsksPeople(*run);
+}
+bool HasEnded(const std::shared_ptr<const api::Run>& run) {
+  return !run || api::IsTerminal(run->status.state);
+}
+
 bool OwesMail(const api::Run& run) {
   return std::any_of(run.status.outbox.begin(), run.status.outbox.end(),
                      [](const auto& e) { return e.state == api::OutboxState::kPending; });
@@ -66,8 +83,7 @@ struct Program::Impl {
   void OnWorkflow(const runtime::Store<api::Workflow>::Change& change, bool initial);
   void OnRun(const runtime::Store<api::Run>::Change& change, bool initial);
   void OnProvider(Lane& lane, const runtime::Store<api::ProviderObject>::Change& change,
-                  bool initial, bool starts_depend_on_it);
-  void RetryWaitingWorkflows();
+                  bool initial, const std::vector<std::string>& awaited);
   void AwaitSyncAndLead();
   void StartWorkers();
   void AddHealth();
@@ -186,19 +202,22 @@ Program::Impl::Impl(const Config& its_config, Parts its_parts)
       authority_sink(
           world.authorities, api::DecodeProviderObject,
           [this](const auto& change, bool initial) {
-            OnProvider(authority_lane, change, initial, true);
+            OnProvider(authority_lane, change, initial,
+                       {reconcile::AwaitedAuthority(change.key.ns, change.key.name)});
           },
           parts.log),
       target_sink(
           world.targets, api::DecodeProviderObject,
           [this](const auto& change, bool initial) {
-            OnProvider(target_lane, change, initial, true);
+            OnProvider(
+                target_lane, change, initial,
+                {reconcile::AwaitedTarget(change.key.ns, change.key.name), reconcile::kAnyTarget});
           },
           parts.log),
       channel_sink(
           world.channels, api::DecodeProviderObject,
           [this](const auto& change, bool initial) {
-            OnProvider(channel_lane, change, initial, false);
+            OnProvider(channel_lane, change, initial, {});
           },
           parts.log),
       namespace_sink(world.namespaces, api::DecodeNamespace, nullptr, parts.log),
@@ -228,8 +247,8 @@ void Program::Impl::OnWorkflow(const runtime::Store<api::Workflow>::Change& chan
   const auto& known = change.after ? change.after : change.before;
   bool acting = !config.leader_elect || elector.leading();
   if (!change.after && acting) workflows.Deleted(*change.before);
-  if (initial) return;
   // What stands on the workflow (its spec, suspension, decisions) concerns the run under way.
+  if (initial || !IsSpokenTo<api::Workflow>(change)) return;
   for (const auto& run : world.runs.ByIndex(reconcile::kRunsByWorkflow, known->meta.uid)) {
     if (!api::IsTerminal(run->status.state)) run_lane.queue.Add(run->meta.key().ToString());
   }
@@ -238,32 +257,37 @@ void Program::Impl::OnWorkflow(const runtime::Store<api::Workflow>::Change& chan
 void Program::Impl::OnRun(const runtime::Store<api::Run>::Change& change, bool initial) {
   auto priority = initial ? runtime::Priority::kInitial : runtime::Priority::kLive;
   const auto& known = change.after ? change.after : change.before;
+  // A run that waits has said itself when it looks again.
+  const bool concerns_it = initial || HasEnded(change.after) || IsSpokenTo<api::Run>(change);
   if (change.after && !change.after->plan_json.empty()) {
-    run_lane.queue.Add(change.key.ToString(), priority);
+    if (concerns_it) run_lane.queue.Add(change.key.ToString(), priority);
     if (OwesMail(*change.after)) outbox_lane.queue.Add(change.key.ToString(), priority);
   }
-  kube::ObjectKey workflow{change.key.ns, known->workflow_name};
-  if (!initial) workflow_lane.queue.Add(workflow.ToString(), priority);
+  if (initial) return;
+  const std::string workflow = kube::ObjectKey{change.key.ns, known->workflow_name}.ToString();
+  if (HasEnded(change.after) || AsksPeople(change.after) || AsksPeople(change.before)) {
+    workflow_lane.queue.Add(workflow);
+  } else {
+    workflow_lane.queue.AddAfter(workflow, reconcile::kMentionEvery);
+  }
 }
 
+// An authority or target that came or became ready: who could not start for want of it (`awaited`)
+// tries again.
 void Program::Impl::OnProvider(Lane& lane,
                                const runtime::Store<api::ProviderObject>::Change& change,
-                               bool initial, bool starts_depend_on_it) {
+                               bool initial, const std::vector<std::string>& awaited) {
   lane.queue.Add(change.key.ToString(),
                  initial ? runtime::Priority::kInitial : runtime::Priority::kLive);
-  if (initial || !starts_depend_on_it || !change.after) return;
+  if (initial || !change.after) return;
   bool was_ready = change.before && change.before->ready();
   bool other_spec =
       !change.before || change.before->meta.generation != change.after->meta.generation;
-  if (other_spec || (change.after->ready() && !was_ready)) RetryWaitingWorkflows();
-}
-
-// An authority or target came or became ready: whoever could not start for want of it tries again.
-void Program::Impl::RetryWaitingWorkflows() {
-  for (const auto& workflow : world.workflows.List()) {
-    bool waits = !workflow->status.certificate ||
-                 api::FindCondition(workflow->status.conditions, api::kStalled) != nullptr;
-    if (waits) workflow_lane.queue.Add(workflow->meta.key().ToString());
+  if (!other_spec && (was_ready || !change.after->ready())) return;
+  for (const std::string& one : awaited) {
+    for (const auto& workflow : world.workflows.ByIndex(reconcile::kWaitingFor, one)) {
+      workflow_lane.queue.Add(workflow->meta.key().ToString());
+    }
   }
 }
 

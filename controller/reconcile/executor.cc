@@ -118,6 +118,7 @@ struct Executor::Work {
   const api::Plan& plan;
   api::Run& run;
   std::string written;  // the status as the API server has it
+  bool started;         // it shows that the run is under way
   steps::Scratch scratch;
   std::map<std::size_t, Rest> rests;  // by ledger entry
 };
@@ -139,6 +140,7 @@ Result<void> Executor::Persist(const Context& ctx, Work& work) {
   if (now == work.written) return {};
   CF_RETURN_IF_ERROR(parts_.writer.Write(ctx, work.run));
   work.written = api::EncodeRunStatus(work.run);
+  work.started = true;
   return {};
 }
 
@@ -433,6 +435,13 @@ Executor::Ended Executor::TakeTurn(const Context& ctx, Work& work,
 
   std::vector<Lane*> all, acting;
   for (const auto& lane : lanes) all.push_back(lane.get());
+  // A run that hangs in its first reconcile has to say where. Others need no such write.
+  const bool may_hang = std::any_of(all.begin(), all.end(), [](const Lane* lane) {
+    return lane->party.may_hang && !lane->party.name.empty();
+  });
+  if (may_hang && !work.started) {
+    if (auto written = Persist(ctx, work); !written.ok()) return written.error();
+  }
   AtOnce(all, [&](Lane& lane) { Look(ctx, work, lane); });
   for (Lane* lane : all) {
     if (Ended ended = Judge(ctx, work, *lane)) return ended;
@@ -508,7 +517,7 @@ Executor::Ended Executor::Stand(const Context& ctx, Work& work) {
 
 Result<runtime::Outcome> Executor::CarryOn(const Context& ctx, const Standing& standing,
                                            const api::Plan& plan, api::Run run) {
-  Work work{standing, plan, run, api::EncodeRunStatus(run), {}, {}};
+  Work work{standing, plan, run, api::EncodeRunStatus(run), !run.status.ledger.empty(), {}, {}};
   api::RunStatus& status = run.status;
   if (status.ledger.empty()) {
     status.ledger = workflow::MakeLedger(plan);

@@ -161,6 +161,8 @@ Duration Until(std::optional<WallTime> until, WallTime now) {
 
 }  // namespace
 
+bool AsksPeople(const api::Run& run) { return run.status.step.ends_with("Confirmation"); }
+
 Result<void> WorkflowReconciler::WriteIfChanged(const Context& ctx, api::Workflow& workflow,
                                                 const std::string& before) {
   if (api::EncodeWorkflowStatus(workflow) == before) return {};
@@ -379,9 +381,8 @@ Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::
     }
   }
   if (const api::Run* active = ActiveRun(runs)) {
-    bool asks = active->status.step.ends_with("Confirmation");
     auto age = std::chrono::duration_cast<Duration>(now - active->meta.created);
-    if (!asks && age < kQuietStart) return runtime::Outcome{kQuietStart - age};
+    if (!AsksPeople(*active) && age < kQuietStart) return runtime::Outcome{kQuietStart - age};
     ShowActive(active, status);
     verdict.phase = active->status.step.empty() ? "Pending" : active->status.step;
     SetConditions(workflow, active, verdict, now, status);

@@ -70,23 +70,7 @@ Result<std::shared_ptr<const seams::Bundle>> DeploymentStep::LoadBundle(
   if (auto kept = scope.scratch.bundle()) return kept;
   std::string name = VersionSecretName(scope.plan.spec, scope.run.meta.name);
   CF_ASSIGN_OR_RETURN(auto secret, parts_.secrets.Get(ctx, scope.run.meta.ns, name));
-  seams::Bundle bundle;
-  bundle.version = scope.run.meta.name;
-  for (auto& [key, value] : secret.data) {
-    if (key == "tls.crt") {
-      bundle.chain_pem = value.Reveal();
-    } else if (key == "ca.crt") {
-      bundle.ca_pem = value.Reveal();
-    } else if (key == "tls.key") {
-      bundle.key_pem = std::move(value);
-    }
-  }
-  if (bundle.key_pem.empty() || bundle.chain_pem.empty()) {
-    return MakeError(ErrorCode::kInvalid, "SecretKeyMissing",
-                     "Secret " + name +
-                         " has no tls.key or tls.crt; start a new run with the "
-                         "annotation certflow.dev/renew");
-  }
+  CF_ASSIGN_OR_RETURN(auto bundle, BundleOf(std::move(secret), scope.run.meta.name));
   auto kept = std::make_shared<const seams::Bundle>(std::move(bundle));
   scope.scratch.Keep(kept);
   return kept;

@@ -1,5 +1,7 @@
 #include "controller/steps/renewal_step.h"
 
+#include <utility>
+
 #include "controller/pki/certificate.h"
 #include "controller/workflow/ledger.h"
 
@@ -70,23 +72,17 @@ std::vector<api::ServedChallenge> ChallengesIn(const workflow::StepMemo& memo) {
 
 }  // namespace
 
-struct RenewalStep::Stored {
-  seams::SecretObject secret;
-  pki::PrivateKey key;
-  std::string chain_pem;
-};
-
 seams::Party RenewalStep::Party(const StepScope& scope) const {
   auto authority = scope.directory.Authority(scope.plan.authority, scope.run.meta.ns);
   return authority.ok() ? parts_.connector.PartyOf(*authority) : seams::Party();
 }
 
-Result<std::optional<RenewalStep::Stored>> RenewalStep::Load(const Context& ctx,
-                                                             const StepScope& scope) {
+Result<bool> RenewalStep::Load(const Context& ctx, const StepScope& scope) {
+  scope.scratch.secret.reset();
   std::string name = VersionSecretName(scope.plan.spec, scope.run.meta.name);
   auto secret = parts_.secrets.Get(ctx, scope.run.meta.ns, name);
   if (!secret.ok()) {
-    if (secret.error().code == ErrorCode::kNotFound) return std::optional<Stored>();
+    if (secret.error().code == ErrorCode::kNotFound) return false;
     return secret.error();
   }
   auto key = secret->data.find("tls.key");
@@ -99,12 +95,12 @@ Result<std::optional<RenewalStep::Stored>> RenewalStep::Load(const Context& ctx,
   if (auto crt = secret->data.find("tls.crt"); crt != secret->data.end()) {
     chain = crt->second.Reveal();
   }
-  return std::optional<Stored>(
-      Stored{std::move(*secret), std::move(private_key), std::move(chain)});
+  scope.scratch.secret = RunSecret{std::move(*secret), std::move(private_key), std::move(chain)};
+  return true;
 }
 
-Result<std::unique_ptr<seams::Issuer>> RenewalStep::Connect(const Context& ctx,
-                                                            const StepScope& scope) {
+Result<seams::Issuer*> RenewalStep::Connect(const Context& ctx, const StepScope& scope) {
+  if (scope.scratch.issuer) return scope.scratch.issuer.get();
   CF_ASSIGN_OR_RETURN(auto authority,
                       scope.directory.Authority(scope.plan.authority, scope.run.meta.ns));
   std::vector<seams::TargetRef> targets;
@@ -112,30 +108,37 @@ Result<std::unique_ptr<seams::Issuer>> RenewalStep::Connect(const Context& ctx,
     // Only those that can be resolved now; a target that cannot is the deployment's matter.
     if (auto resolved = ResolveTarget(scope, target); resolved.ok()) targets.push_back(*resolved);
   }
-  return parts_.connector.ConnectIssuer(ctx, authority, targets);
+  CF_ASSIGN_OR_RETURN(scope.scratch.issuer,
+                      parts_.connector.ConnectIssuer(ctx, authority, targets));
+  return scope.scratch.issuer.get();
 }
 
 Result<workflow::Observation> RenewalStep::Observe(const Context& ctx, const StepScope& scope) {
   using workflow::Effect;
   using workflow::Needed;
   using workflow::Observation;
-  CF_ASSIGN_OR_RETURN(auto stored, Load(ctx, scope));
-  if (!stored) return Observation(Needed{kActionBegin, Effect::kRepeatable, {}});
+  CF_ASSIGN_OR_RETURN(const bool there, Load(ctx, scope));
+  if (!there) return Observation(Needed{kActionBegin, Effect::kRepeatable, {}});
+  const RunSecret& stored = *scope.scratch.secret;
   const workflow::StepMemo& memo = scope.entry.memo;
-  if (!stored->chain_pem.empty()) {
-    CF_ASSIGN_OR_RETURN(auto leaf, Judge(ctx, scope.plan.spec, stored->chain_pem, stored->key));
+  if (!stored.chain_pem.empty()) {
+    CF_ASSIGN_OR_RETURN(auto leaf, Judge(ctx, scope.plan.spec, stored.chain_pem, stored.key));
     scope.findings.certificate = StatusOf(leaf, scope.run.meta.name);
     if (!memo.empty() && !memo.contains(kMemoCleaned)) {
       return Observation(Needed{kActionCleanup, Effect::kRepeatable, memo});
     }
     scope.findings.challenges.emplace();
+    CF_ASSIGN_OR_RETURN(auto bundle,
+                        BundleOf(std::move(scope.scratch.secret->object), scope.run.meta.name));
+    scope.scratch.Keep(std::make_shared<const seams::Bundle>(std::move(bundle)));
+    scope.scratch.secret.reset();
     return Observation(IssuedDone(leaf));
   }
   // With an order under way the next Advance looks for itself.
   bool known = !memo.empty() && scope.entry.state != api::EntryState::kIntended;
   if (known) return Observation(Needed{kActionAdvance, Effect::kRepeatable, memo});
   CF_ASSIGN_OR_RETURN(auto issuer, Connect(ctx, scope));
-  seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), stored->key};
+  seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), stored.key};
   CF_ASSIGN_OR_RETURN(auto issuance, issuer->Observe(ctx, what, memo));
   if (auto* action = std::get_if<seams::IssueNeedsAction>(&issuance)) {
     return Observation(Needed{action->action, action->once ? Effect::kOnce : Effect::kRepeatable,
@@ -183,17 +186,19 @@ Result<ActResult> RenewalStep::Begin(const Context& ctx, const StepScope& scope,
     return MakeError(ErrorCode::kInternal, "IssuerNotLocal", "a local authority did not sign");
   }
   CF_ASSIGN_OR_RETURN(auto leaf, Judge(ctx, scope.plan.spec, issued->chain_pem, key));
-  CF_RETURN_IF_ERROR(Store(ctx, scope, {}, issued, key.ToPem()));
+  SecretBytes key_pem = key.ToPem();
+  CF_RETURN_IF_ERROR(Store(ctx, scope, {}, issued, key_pem.Clone()));
   scope.findings.certificate = StatusOf(leaf, scope.run.meta.name);
-  scope.scratch.Keep(std::make_shared<const seams::Bundle>(seams::Bundle{
-      scope.run.meta.name, std::move(issued->chain_pem), std::move(issued->ca_pem), key.ToPem()}));
+  scope.scratch.Keep(std::make_shared<const seams::Bundle>(
+      seams::Bundle{scope.run.meta.name, std::move(issued->chain_pem), std::move(issued->ca_pem),
+                    std::move(key_pem)}));
   ActResult result;
   result.done = IssuedDone(leaf);
   return result;
 }
 
 Result<ActResult> RenewalStep::Advance(const Context& ctx, const StepScope& scope,
-                                       seams::Issuer& issuer, Stored stored,
+                                       seams::Issuer& issuer, RunSecret stored,
                                        const workflow::Needed& needed) {
   seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), stored.key};
   CF_ASSIGN_OR_RETURN(auto issuance, issuer.Advance(ctx, what, needed.memo));
@@ -211,29 +216,32 @@ Result<ActResult> RenewalStep::Advance(const Context& ctx, const StepScope& scop
   }
   auto& issued = std::get<seams::Issued>(issuance);
   CF_ASSIGN_OR_RETURN(auto leaf, Judge(ctx, scope.plan.spec, issued.chain_pem, stored.key));
-  CF_RETURN_IF_ERROR(Store(ctx, scope, std::move(stored.secret), &issued, stored.key.ToPem()));
+  SecretBytes key_pem = std::move(stored.object.data["tls.key"]);
+  CF_RETURN_IF_ERROR(Store(ctx, scope, std::move(stored.object), &issued, std::move(key_pem)));
   return ActResult{needed.memo, false, std::nullopt, std::nullopt};
 }
 
 Result<void> RenewalStep::Abandon(const Context& ctx, const StepScope& scope) {
-  CF_ASSIGN_OR_RETURN(auto stored, Load(ctx, scope));
-  if (!stored) return {};
+  CF_ASSIGN_OR_RETURN(const bool there, Load(ctx, scope));
+  if (!there) return {};
+  const RunSecret& stored = *scope.scratch.secret;
   const workflow::StepMemo& memo = scope.entry.memo;
   if (!memo.empty() && !memo.contains(kMemoCleaned)) {
     CF_ASSIGN_OR_RETURN(auto issuer, Connect(ctx, scope));
-    seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), stored->key};
+    seams::IssueRequest what{scope.run.meta.name, NamesOf(scope.plan.spec), stored.key};
     CF_RETURN_IF_ERROR(issuer->Cleanup(ctx, what, memo));
   }
   // Where the certificate is still in use somewhere, its key is kept for whoever mends that.
   if (!workflow::TouchedTargets(scope.run.status).empty()) return {};
-  return parts_.secrets.Delete(ctx, stored->secret.ns, stored->secret.name, stored->secret.uid);
+  return parts_.secrets.Delete(ctx, stored.object.ns, stored.object.name, stored.object.uid);
 }
 
 Result<ActResult> RenewalStep::Act(const Context& ctx, const StepScope& scope,
                                    const workflow::Needed& needed) {
   CF_ASSIGN_OR_RETURN(auto issuer, Connect(ctx, scope));
   if (needed.action == kActionBegin) return Begin(ctx, scope, *issuer);
-  CF_ASSIGN_OR_RETURN(auto stored, Load(ctx, scope));
+  // What Observe read; in its turn it is used once.
+  std::optional<RunSecret> stored = std::exchange(scope.scratch.secret, std::nullopt);
   if (!stored) {
     return MakeError(ErrorCode::kConflict, "SecretMissing",
                      "the run's key vanished from Secret " +

@@ -17,12 +17,12 @@ class RenewalStep : public Step {
   Result<void> Abandon(const Context& ctx, const StepScope& scope) override;
 
  private:
-  struct Stored;
-  Result<std::optional<Stored>> Load(const Context& ctx, const StepScope& scope);
-  Result<std::unique_ptr<seams::Issuer>> Connect(const Context& ctx, const StepScope& scope);
+  // Reads it into the scratch; false when there is none.
+  Result<bool> Load(const Context& ctx, const StepScope& scope);
+  Result<seams::Issuer*> Connect(const Context& ctx, const StepScope& scope);
   Result<ActResult> Begin(const Context& ctx, const StepScope& scope, seams::Issuer& issuer);
   Result<ActResult> Advance(const Context& ctx, const StepScope& scope, seams::Issuer& issuer,
-                            Stored stored, const workflow::Needed& needed);
+                            RunSecret stored, const workflow::Needed& needed);
   Result<void> Store(const Context& ctx, const StepScope& scope, seams::SecretObject secret,
                      const seams::Issued* issued, SecretBytes key_pem);
 

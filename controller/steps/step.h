@@ -11,6 +11,7 @@
 #include "controller/base/context.h"
 #include "controller/base/mutex.h"
 #include "controller/base/result.h"
+#include "controller/pki/key.h"
 #include "controller/seams/connector.h"
 #include "controller/seams/secret_store.h"
 #include "controller/workflow/observation.h"
@@ -41,10 +42,22 @@ struct Findings {
   std::optional<std::vector<api::ServedChallenge>> challenges;
 };
 
+// The Secret in which a run keeps its key, and its certificate once there is one.
+struct RunSecret {
+  seams::SecretObject object;
+  pki::PrivateKey key;
+  std::string chain_pem;
+};
+
 // What steps of one reconcile share, so that nothing is fetched twice; gone with the reconcile, and
-// the key with it. Steps of several targets may use it at the same time, each its own slot.
+// every key with it. Steps of several targets may use it at the same time, each its own slot.
 class Scratch {
  public:
+  // Of the renewal alone, which nothing runs beside: the connected authority of the plan, and the
+  // run's Secret as it was observed last.
+  std::shared_ptr<seams::Issuer> issuer;
+  std::optional<RunSecret> secret;
+
   // The connected target with that planned id, or the place for it.
   std::unique_ptr<seams::Target>& TargetSlot(const std::string& id) CF_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
@@ -116,6 +129,8 @@ class StepSet {
   std::vector<std::pair<std::string_view, std::unique_ptr<Step>>> steps_;
 };
 
+// What such a Secret holds once there is a certificate; kInvalid, "SecretKeyMissing", before.
+Result<seams::Bundle> BundleOf(seams::SecretObject secret, std::string_view version);
 // Where a run's key and certificate are kept: a Secret beside the workflow's own.
 std::string VersionSecretName(const api::WorkflowSpec& spec, std::string_view run);
 // The binding of a planned target, and with it the provider.

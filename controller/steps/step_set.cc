@@ -49,6 +49,25 @@ std::string VersionSecretName(const api::WorkflowSpec& spec, std::string_view ru
   return spec.secret_name + "." + std::string(run);
 }
 
+Result<seams::Bundle> BundleOf(seams::SecretObject secret, std::string_view version) {
+  seams::Bundle bundle;
+  bundle.version = version;
+  for (auto& [key, value] : secret.data) {
+    if (key == "tls.crt") {
+      bundle.chain_pem = value.Reveal();
+    } else if (key == "ca.crt") {
+      bundle.ca_pem = value.Reveal();
+    } else if (key == "tls.key") {
+      bundle.key_pem = std::move(value);
+    }
+  }
+  if (!bundle.key_pem.empty() && !bundle.chain_pem.empty()) return bundle;
+  return MakeError(ErrorCode::kInvalid, "SecretKeyMissing",
+                   "Secret " + secret.name +
+                       " has no tls.key or tls.crt; start a new run with the "
+                       "annotation certflow.dev/renew");
+}
+
 Result<seams::TargetRef> ResolveTarget(const StepScope& scope, const api::PlannedTarget& target) {
   seams::TargetRef out;
   if (target.target.name.empty()) {

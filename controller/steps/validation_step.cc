@@ -10,6 +10,8 @@ namespace certflow::steps {
 namespace {
 
 constexpr Duration kProbeTimeout{10'000};
+// The first look is short, so that a run whose endpoints hang soon says what it waits for.
+constexpr Duration kFirstLook{3'000};
 constexpr Duration kFirstPoll{1'000};
 constexpr Duration kLongestPoll{10'000};
 
@@ -157,7 +159,9 @@ Result<workflow::Observation> ValidationStep::Observe(const Context& ctx, const 
                         scope.directory.Authority(scope.plan.authority, scope.run.meta.ns));
     CF_ASSIGN_OR_RETURN(expected.trust_pem, parts_.connector.TrustRoots(ctx, authority));
   }
-  auto evidence = ProbeAll(ctx, scope, expected);
+  const WallTime begin = ctx.clock.Now();
+  const bool first = begin - scope.entry.started_at.value_or(begin) < kFirstPoll;
+  auto evidence = ProbeAll(first ? ctx.WithTimeout(kFirstLook) : ctx, scope, expected);
   auto failed = std::find_if(evidence.begin(), evidence.end(),
                              [](const api::Evidence& e) { return !e.passed; });
   WallTime now = ctx.clock.Now();

@@ -141,7 +141,8 @@ TEST(CanonicalPlanTest, ListsTheTargetsForPeopleAndLeavesNoEmptyName) {
 // RFC 8785: members sorted, no blanks, the shortest escapes, all else as it is.
 TEST(CanonicalPlanTest, IsCanonicalJson) {
   EXPECT_EQ(
-      BindingSpec(R"({ "b" : [ 1 , true ], "a" : "\u00fc \u20ac \/ \u001f \n \"", "B": {} })"),
+      BindingSpecOfPlan(
+          R"({"spec": { "b" : [ 1 , true ], "a" : "\u00fc \u20ac \/ \u001f \n \"", "B": {} }})"),
       "{\"B\":{},\"a\":\"ü € / \\u001f \\n \\\"\",\"b\":[1,true]}");
 }
 
@@ -156,7 +157,7 @@ TEST(DigestTest, DoesNotDependOnTheOrderOfMembers) {
   ASSERT_NE(sorted, FullSpecJson());
   EXPECT_EQ(DigestOf(PlanOf(FullSpecJson())), DigestOf(PlanOf(sorted)));
   EXPECT_EQ(WantedDigest(FullSpecJson()), WantedDigest(sorted));
-  EXPECT_EQ(BindingSpec(FullSpecJson()), BindingSpec(sorted));
+  EXPECT_FALSE(SpecStandingOf(sorted, PlanOf(FullSpecJson())).superseded);
 }
 
 TEST(DigestTest, OfAStoredPlanIsTheOneThatWasTaken) {
@@ -170,17 +171,28 @@ TEST(DigestTest, DefaultsOfWhatDoesNotBindDoNotChangeIt) {
   stored["spec"]["suspend"] = false;
   stored["spec"]["historyLimit"] = {{"successful", 10}, {"failed", 10}};
   EXPECT_EQ(PlanDigest(stored.dump()), DigestOf(PlanOf(FullSpecJson())));
-  EXPECT_EQ(BindingSpecOfPlan(stored.dump()), BindingSpec(FullSpecJson()));
+  EXPECT_FALSE(SpecStandingOf(FullSpecJson(), stored.dump()).superseded);
 }
 
 TEST(DigestTest, TextThatIsNoPlanDoesNotThrow) {
   for (const char* text : {"", "[]", "7", "{", R"({"spec": 7})", R"({"spec": []})"}) {
     EXPECT_EQ(PlanDigest(text).size(), kSampleDigest.size()) << text;
     BindingSpecOfPlan(text);
-    BindingSpec(text);
+    EXPECT_FALSE(SpecStandingOf(text, text).suspended) << text;
     WantedDigest(text);
   }
   EXPECT_EQ(BindingSpecOfPlan("{}"), "") << "a plan that memory has dropped";
+}
+
+TEST(SpecStandingTest, SuspensionIsReadFromTheWorkflowAndNotFromThePlan) {
+  const std::string plan = PlanOf(With("/suspend", "true"));
+  EXPECT_TRUE(SpecStandingOf(With("/suspend", "true"), plan).suspended);
+  EXPECT_FALSE(SpecStandingOf(With("/suspend", "false"), plan).suspended);
+  EXPECT_FALSE(SpecStandingOf(With("/suspend", ""), plan).suspended);
+}
+
+TEST(SpecStandingTest, APlanThatIsNoPlanIsAnotherOne) {
+  EXPECT_TRUE(SpecStandingOf(FullSpecJson(), "{}").superseded);
 }
 
 struct BindsCase {
@@ -213,7 +225,7 @@ TEST(DigestTest, WhatBindsTheRunAndWhatTheCertificate) {
   for (const BindsCase& c : cases) {
     std::string changed = With(c.pointer, c.value);
     EXPECT_EQ(DigestOf(PlanOf(changed)) != DigestOf(PlanOf(FullSpecJson())), c.plan) << c.name;
-    EXPECT_EQ(BindingSpec(changed) != BindingSpec(FullSpecJson()), c.plan) << c.name;
+    EXPECT_EQ(SpecStandingOf(changed, PlanOf(FullSpecJson())).superseded, c.plan) << c.name;
     EXPECT_EQ(WantedDigest(changed) != WantedDigest(FullSpecJson()), c.wanted) << c.name;
   }
 }
