@@ -259,7 +259,7 @@ TEST_P(TargetContract, AnotherWorkflowsPlaceIsRefused) {
   ASSERT_FALSE(staged.ok());
   EXPECT_EQ(staged.error().code, ErrorCode::kForbidden);
   EXPECT_FALSE(Connect()->Activate(ctx(), thief, {"st-1"}).ok());
-  (void)Connect()->Deactivate(ctx(), thief).ok();
+  (void)Connect()->Deactivate(ctx(), thief, {}).ok();
   ExpectLive(First());
 }
 
