@@ -94,7 +94,7 @@ INSTANTIATE_TEST_SUITE_P(Python, F5Simulator, testing::ValuesIn(Names()), TestNa
 
 // The convention of tests/peers/lib.sh, as every other peer keeps it.
 TEST(F5Peer, SaysWhereItAnswersAndEndsWithItsParent) {
-  test::Peer peer("f5", {"--empty"});
+  test::Peer peer("f5", {"--empty"}, /*timeout_s=*/120);  // makes an RSA key first
   for (const char* key : {"a", "b", "control", "ca", "user", "password", "group", "inventory"}) {
     EXPECT_FALSE(peer[key].empty()) << key;
   }

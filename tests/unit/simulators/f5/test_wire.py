@@ -216,7 +216,7 @@ class DataPlane(Played):
         where = self.plant(*self.files("one"), *self.files("two"), *self.files("three"),
                            self.profile("p1", "one", serverName="one.example.com", sniDefault="true"),
                            self.profile("p2", "two", serverName="*.two.example.com"),
-                           self.virtual("by_name", "10.0.1.1:443", "p1", "p2"))["/Common/by_name"]
+                           self.virtual("by_name", "10.0.1.1:443", "p2", "p1"))["/Common/by_name"]
         for asked, name in (("one.example.com", "one"), ("www.two.example.com", "two"), (None, "one"), ("else", "one"),
                             ("a.b.two.example.com", "one")):
             self.assertEqual(self.served(where, asked), f"{name}.example.com", asked)
