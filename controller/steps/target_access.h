@@ -36,7 +36,7 @@ void NoteActivated(workflow::StepMemo& memo, WallTime now);
 // Puts what stands at every place of the target into the findings.
 void RecordPlacements(const Context& ctx, const StepScope& scope, const seams::TargetState& state,
                       std::string_view what, const std::string& previous);
-// "edge-1 /etc/nginx/tls/site.pem, edge-2 ...": the placements, for the ledger.
+// "edge-1 /etc/tls/site.pem, edge-2 ...": the placements, for the ledger.
 std::string DescribePlacements(const seams::TargetState& state);
 
 }  // namespace certflow::steps
