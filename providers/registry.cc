@@ -83,19 +83,20 @@ class Registry : public seams::Connector {
   Result<seams::Readiness> CheckTargetReady(const Context& ctx,
                                             const seams::ProviderRef& target) override {
     if (target.type == "kubernetes")
-      return seams::Readiness{"writes TLS Secrets here", {}, {}, {}, {}};
+      return seams::Readiness{"writes TLS Secrets here", {}, {}, {}, {}, {}};
     if (target.type != "nginx") return UnknownType("target", target);
     CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target));
     CF_ASSIGN_OR_RETURN(auto found, host::CheckNginxHost(ctx, target.settings, *shell));
     seams::Readiness out;
-    out.message = found.server + (found.warning.empty() ? "" : "; warning: " + found.warning);
+    out.message = found.server;
+    out.warning = found.warning;
     return out;
   }
 
   Result<seams::Readiness> CheckChannelReady(const Context& ctx,
                                              const seams::ProviderRef& channel) override {
     CF_ASSIGN_OR_RETURN(auto notifier, ConnectNotifier(ctx, channel));
-    return seams::Readiness{"settings and credentials are there", {}, {}, {}, {}};
+    return seams::Readiness{"settings and credentials are there", {}, {}, {}, {}, {}};
   }
 
   seams::Party PartyOf(const seams::ProviderRef& object) const override {

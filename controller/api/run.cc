@@ -407,6 +407,13 @@ bool OwesSomething(const Run& run) {
 
 }  // namespace
 
+Reference AuthorityOf(const Run& run) {
+  if (run.plan_json.empty()) return run.authority;
+  Json plan = Json::parse(run.plan_json, nullptr, false);
+  std::optional<Error> fault;
+  return ReadReference(Fields(&plan, "spec.plan", &fault).Object("authority"), run.meta.ns);
+}
+
 void Compact(Run& run) {
   if (!IsTerminal(run.status.state) || OwesSomething(run)) return;
   RunStatus head;
@@ -417,6 +424,8 @@ void Compact(Run& run) {
   head.certificate = std::move(run.status.certificate);
   run.status = std::move(head);
   run.wanted_digest = WantedDigestOf(run);
+  // Asked for only where the certificate may not be in force.
+  if (run.status.state != RunState::kSucceeded) run.authority = AuthorityOf(run);
   run.plan_json = {};
   run.meta.annotations.clear();
 }

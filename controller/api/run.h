@@ -176,7 +176,9 @@ struct Run {
   Trigger trigger;
   std::string plan_json;  // canonical; dropped from memory once the run has ended
   std::string plan_digest, runbook_version;
-  std::string wanted_digest;  // of the plan's certificate; set when the plan is dropped
+  // Of the plan; set when it is dropped. What the certificate depends on, and who was asked.
+  std::string wanted_digest;
+  Reference authority;
   RunStatus status;
 
   // "ST-0b6c4befb1", as people see it.
@@ -233,6 +235,7 @@ SpecStanding SpecStandingOf(std::string_view spec_json, std::string_view plan_js
 // Digest of what the certificate itself depends on: names, key, Secret, authorities.
 std::string WantedDigest(std::string_view spec_json);
 std::string WantedDigestOf(const Run& run);
+Reference AuthorityOf(const Run& run);
 
 struct NewRun {
   std::string name, ns;

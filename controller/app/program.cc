@@ -84,6 +84,7 @@ struct Program::Impl {
   void OnRun(const runtime::Store<api::Run>::Change& change, bool initial);
   void OnProvider(Lane& lane, const runtime::Store<api::ProviderObject>::Change& change,
                   bool initial, const std::vector<std::string>& awaited);
+  void OnBreaker(std::string_view party);
   void AwaitSyncAndLead();
   void StartWorkers();
   void AddHealth();
@@ -150,24 +151,27 @@ Program::Impl::Impl(const Config& its_config, Parts its_parts)
       writer(parts.kube, world),
       events(kube::MakeEventRecorder(parts.kube, parts.clock, parts.metrics, parts.log,
                                      "certflow.dev/controller", parts.identity)),
-      gates(parts.clock, parts.metrics),
+      gates(parts.clock, parts.metrics, [this](std::string_view party) { OnBreaker(party); }),
       guard(parts.kube, parts.policy_json, parts.binding_json),
       desk(parts.kube, guard, *events),
-      steps({*connector, *secrets}),
+      steps({*connector, *secrets, gates}),
       elector(parts.kube, LeaderOptionsOf(config, parts), parts.clock, parts.metrics, parts.log),
       executor({writer, steps, directory, gates, desk, *events, parts.metrics,
                 [this] { return !config.leader_elect || elector.MayAct(); }}),
       workflows(world, parts.kube, writer, directory, guard, *events, parts.metrics),
       runs(world, parts.kube, writer, desk, executor),
       authorities(api::AuthorityResource(), world.authorities, writer, gates, *connector, *events,
+                  parts.metrics, config.check_interval,
                   [this](const Context& ctx, const seams::ProviderRef& ref) {
                     return connector->EnsureAuthorityReady(ctx, ref);
                   }),
       targets(api::TargetResource(), world.targets, writer, gates, *connector, *events,
+              parts.metrics, config.check_interval,
               [this](const Context& ctx, const seams::ProviderRef& ref) {
                 return connector->CheckTargetReady(ctx, ref);
               }),
       channels(api::ChannelResource(), world.channels, writer, gates, *connector, *events,
+               parts.metrics, config.check_interval,
                [this](const Context& ctx, const seams::ProviderRef& ref) {
                  return connector->CheckChannelReady(ctx, ref);
                }),
@@ -289,6 +293,16 @@ void Program::Impl::OnProvider(Lane& lane,
       workflow_lane.queue.Add(workflow->meta.key().ToString());
     }
   }
+}
+
+// Ready is to say that a party does not answer, and that it does again.
+void Program::Impl::OnBreaker(std::string_view party) {
+  auto look = [&](reconcile::ProviderReconciler& reconciler, Lane& lane) {
+    for (const std::string& key : reconciler.MakeDue(party)) lane.queue.Add(key);
+  };
+  look(authorities, authority_lane);
+  look(targets, target_lane);
+  look(channels, channel_lane);
 }
 
 void Program::Impl::AddHealth() {
@@ -422,6 +436,16 @@ void Program::RefreshGauges() {
                 "When the first certificate ends.", {},
                 static_cast<double>(std::chrono::system_clock::to_time_t(*earliest)));
   }
+  auto not_ready = [&](const kube::Resource& resource, const auto& store) {
+    int count = 0;
+    for (const auto& object : store.List()) count += !object->ready();
+    metrics.Set("certflow_providers_not_ready",
+                "Authorities, targets and channels whose Ready is not True.",
+                {{"kind", resource.kind}}, count);
+  };
+  not_ready(api::AuthorityResource(), impl_->world.authorities);
+  not_ready(api::TargetResource(), impl_->world.targets);
+  not_ready(api::ChannelResource(), impl_->world.channels);
   int active = 0;
   for (const auto& run : impl_->world.runs.List()) {
     active += !api::IsTerminal(run->status.state);

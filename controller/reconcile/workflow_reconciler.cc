@@ -68,7 +68,10 @@ void FoldRuns(const Runs& runs, api::WorkflowStatus& status) {
       status.handled_renewal = run.trigger.payload;
     }
     const auto& made = run.status.certificate;
-    if (made && made->version == run.meta.name) {
+    // A certificate that a later run brought into force is one issuance.
+    bool counted = made && std::find(status.issuances.begin(), status.issuances.end(),
+                                     made->not_before) != status.issuances.end();
+    if (made && made->version == run.meta.name && !counted) {
       status.issuances.push_back(made->not_before);
       if (status.issuances.size() > api::kMaxIssuances) {
         status.issuances.erase(status.issuances.begin());
@@ -181,14 +184,16 @@ Result<workflow::TriggerVerdict> WorkflowReconciler::DecideNow(const Context& ct
                                false,
                                FailuresOf(runs),
                                ctx.clock.Now()};
-  // Names in annotations count only while the API server proves them.
+  // Names in annotations count only while the API server proves them; it is asked when a run is to
+  // start.
+  workflow::TriggerVerdict verdict = workflow::Decide(input);
   bool named = !input.renew_annotation.empty() || !input.changed_by.empty();
   bool gated = spec.renewal_gate || spec.deployment_gate;
-  if (!named || !gated) return workflow::Decide(input);
+  if (!named || !gated || !std::holds_alternative<workflow::Start>(verdict)) return verdict;
   auto proved = guard_.ProvedSince(ctx);
   if (!proved.ok() && proved.error().code != ErrorCode::kRefused) return proved.error();
   input.identities_proved = proved.ok();
-  workflow::TriggerVerdict verdict = workflow::Decide(input);
+  verdict = workflow::Decide(input);
   auto* start = std::get_if<workflow::Start>(&verdict);
   bool asked = start != nullptr && start->trigger.reason == api::TriggerReason::kRequested;
   if (proved.ok() || !asked || spec.requester_may_approve) return verdict;
@@ -326,6 +331,8 @@ Result<void> WorkflowReconciler::TrimHistory(const Context& ctx, const api::Work
     if (!api::IsTerminal(run->status.state) || run->meta.deleting) continue;
     if (run->number > folded) continue;
     bool good = run->status.state == api::RunState::kSucceeded;
+    // What the last one leaves behind is the next one's.
+    if (!good && run == runs.front()) continue;
     int& kept = good ? successful : failed;
     if (kept++ < (good ? spec.keep_successful : spec.keep_failed)) continue;
     auto deleted = client_.Delete(ctx, api::RunResource(), run->meta.key(),
@@ -403,7 +410,7 @@ Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::
   if (auto* start = std::get_if<workflow::Start>(&decided)) {
     auto started = StartRun(wctx, workflow, *spec, start->trigger, number);
     if (started.ok()) return runtime::Outcome{kQuietStart};
-    if (started.error().code == ErrorCode::kConflict) return started.error();
+    if (IsApiServerTrouble(started.error())) return started.error();
     verdict = {"Stalled", std::nullopt, true, started.error().reason, started.error().message};
     SetConditions(workflow, nullptr, verdict, now, status);
     status.phase = verdict.phase;

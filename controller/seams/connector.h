@@ -46,6 +46,7 @@ struct Party {
 // What was found out about a provider object, for its status.
 struct Readiness {
   std::string message;      // for the Ready condition
+  std::string warning;      // usable, but not as it should be: what would fail, and why
   std::string account_url;  // an ACME account that was made or found
   std::string ca_subject, ca_fingerprint;
   std::optional<WallTime> ca_not_after;

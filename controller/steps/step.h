@@ -12,11 +12,21 @@
 #include "controller/base/mutex.h"
 #include "controller/base/result.h"
 #include "controller/pki/key.h"
+#include "controller/runtime/gate.h"
 #include "controller/seams/connector.h"
 #include "controller/seams/secret_store.h"
 #include "controller/workflow/observation.h"
 
 namespace certflow::steps {
+
+// A certificate that an earlier run got and did not bring into force: it is live nowhere, and its
+// Secret may be there still.
+struct AtHand {
+  std::string run;
+  std::string wanted_digest;  // of the certificate that the run's plan wanted
+  api::Reference authority;
+  api::CertificateStatus certificate;
+};
 
 // Finds what a plan refers to, with the permission of the referred object (allowedNamespaces).
 // Errors: kNotFound and kForbidden with the remedy; both may change, so they back off.
@@ -31,6 +41,11 @@ class Directory {
                                              std::string_view from_ns) const = 0;
   // Whether the authority's Ready condition holds, with its message when not.
   virtual Result<void> AuthorityReady(const api::Reference& what) const = 0;
+  // What the target's Ready condition tells: its warning, if any, or why it is not ready;
+  // Retry::kNever where somebody has to act first. A target that was not looked at yet is fine.
+  virtual Result<std::string> TargetReady(const api::Reference& what) const = 0;
+  // What earlier runs of the same workflow got, newest first.
+  virtual std::vector<AtHand> AtHandFor(const api::Run& run) const = 0;
 };
 
 // What a step found out about the run as a whole; merged into its status with the entry.
@@ -106,8 +121,9 @@ class Step {
   // Whom the step talks to, and must not crowd.
   virtual seams::Party Party(const StepScope& scope) const = 0;
   virtual Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) = 0;
+  // A step that never answers Needed has no Act.
   virtual Result<ActResult> Act(const Context& ctx, const StepScope& scope,
-                                const workflow::Needed& needed) = 0;
+                                const workflow::Needed& needed);
   // The run ends without success: takes away what the step left outside and nobody needs any more
   // (DNS records, a key that went nowhere). Once, best effort; changes nothing live.
   virtual Result<void> Abandon(const Context&, const StepScope&) { return {}; }
@@ -116,6 +132,7 @@ class Step {
 struct StepParts {
   seams::Connector& connector;
   seams::SecretStore& secrets;
+  runtime::GateKeeper& gates;  // for a step that looks at several parties at once
 };
 
 // The step for a ledger entry's word ("Renewal"); never null for the words of workflow/ledger.h.

@@ -17,7 +17,7 @@ StepSet::StepSet(const StepParts& parts) {
   auto add = [&](std::string_view word, std::unique_ptr<Step> step) {
     steps_.emplace_back(word, std::move(step));
   };
-  add(workflow::kStepChecks, std::make_unique<ChecksStep>());
+  add(workflow::kStepChecks, std::make_unique<ChecksStep>(parts));
   add(workflow::kStepRenewalConfirmation,
       std::make_unique<ConfirmationStep>(workflow::kGateRenewal));
   add(workflow::kStepRenewal, std::make_unique<RenewalStep>(parts));
@@ -43,6 +43,10 @@ Step* StepSet::Find(std::string_view word) const {
     if (name == word) return step.get();
   }
   return nullptr;
+}
+
+Result<ActResult> Step::Act(const Context&, const StepScope&, const workflow::Needed& needed) {
+  return MakeError(ErrorCode::kInternal, "NothingToDo", "no action " + needed.action);
 }
 
 std::string VersionSecretName(const api::WorkflowSpec& spec, std::string_view run) {

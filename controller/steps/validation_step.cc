@@ -185,8 +185,4 @@ Result<workflow::Observation> ValidationStep::Observe(const Context& ctx, const 
       workflow::InProgress{"proof from outside: " + fault, PollAfter(started, now), until, {}});
 }
 
-Result<ActResult> ValidationStep::Act(const Context&, const StepScope&, const workflow::Needed&) {
-  return MakeError(ErrorCode::kInternal, "NothingToDo", "a validation has no action");
-}
-
 }  // namespace certflow::steps

@@ -26,8 +26,6 @@ class ValidationStep : public Step {
   ValidationStep(const StepParts& parts, Expect expect) : parts_(parts), expect_(expect) {}
   seams::Party Party(const StepScope&) const override { return {}; }
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
-  Result<ActResult> Act(const Context& ctx, const StepScope& scope,
-                        const workflow::Needed& needed) override;
 
  private:
   Expected ExpectedOf(const StepScope& scope) const;

@@ -26,6 +26,12 @@ inline constexpr std::string_view kStepRollbackConfirmation = "Rollback-Confirma
 inline constexpr std::string_view kStepRollback = "Rollback";
 inline constexpr std::string_view kStepRollbackValidation = "Rollback-Validation";
 
+// The run ended with something live that could not be put back; because somebody said no; because
+// it or its workflow was deleted.
+inline constexpr std::string_view kReasonRollbackFailed = "RollbackFailed";
+inline constexpr std::string_view kReasonRejected = "ApprovalRejected";
+inline constexpr std::string_view kReasonDeleted = "Deleted";
+
 // Memo keys of a Deployment entry.
 inline constexpr const char* kMemoTouched = "touched";  // "true": something live may be changed
 inline constexpr const char* kMemoPrevious =

@@ -41,6 +41,8 @@ constexpr std::array kMeanings = {
     Meaning{"FileOwnedByOther", ErrorCode::kForbidden,
             "the file is managed by another workflow; remove its link first"},
     Meaning{"NginxMissing", ErrorCode::kNotFound, "there is no such program; set nginxPath"},
+    Meaning{"ConfigFileMissing", ErrorCode::kNotFound,
+            "configFile is not there, or the user may not see it; set nginx.configFile"},
     Meaning{"InputCut", ErrorCode::kUnavailable, "the files did not arrive completely"},
     Meaning{"WriteFailed", ErrorCode::kUnavailable, "a file could not be written"},
 };
@@ -100,7 +102,8 @@ Result<std::string> ReadAnswer(const net::CommandResult& result, std::string_vie
   if (head == "ok") return std::string(rest);
   const std::size_t space = std::min(head.find(' '), head.size());
   const std::string_view reason = head.substr(std::min(space + 1, head.size()));
-  const bool from_server = reason.starts_with("Config") || reason == "ReloadFailed";
+  const bool from_server =
+      reason == "ConfigBroken" || reason == "ConfigTestFailed" || reason == "ReloadFailed";
   std::string detail = from_server && first_error != nullptr ? first_error(rest) : FirstLine(rest);
   if (detail.empty()) detail = FirstLine(result.err);
   return Failed(head.substr(0, space), reason, Sanitize(detail, kMaxQuoted), what);

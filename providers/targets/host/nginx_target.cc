@@ -68,7 +68,8 @@ class NginxTarget : public seams::Target {
 constexpr std::string_view kCheck = R"sh(
 LC_ALL=C
 export LC_ALL
-[ -x "$1" ] || { printf 'certflow failed NginxMissing\n'; exit 0; }
+[ -x "$1" ] || { printf 'certflow failed NginxMissing\n%s\n' "$1"; exit 0; }
+[ -z "$2" ] || [ -e "$2" ] || { printf 'certflow failed ConfigFileMissing\n%s\n' "$2"; exit 0; }
 version=$("$1" -v 2>&1)
 if out=$("$1" -t ${2:+-c "$2"} 2>&1); then out=; fi
 printf 'certflow ok\n%s\n%s\n' "$version" "$out"

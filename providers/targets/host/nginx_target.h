@@ -27,8 +27,10 @@ struct HostReadiness {
   std::string warning;  // why its configuration does not pass its own test; empty when it does
 };
 
-// Whether a DeploymentTarget can be used: the host answers, sudo works where asked for, and nginx
-// is there. One command, which changes nothing. kNotFound, "NginxMissing".
+// Whether a DeploymentTarget can be used: the host answers, sudo works where asked for, nginx and
+// its configFile are there. One command, which changes nothing. kNotFound, "NginxMissing" or
+// "ConfigFileMissing". A configuration that fails its own test is a warning only: others broke it,
+// and the way back must stay open.
 Result<HostReadiness> CheckNginxHost(const Context& ctx, std::string_view target_settings_json,
                                      net::Shell& shell);
 

@@ -42,6 +42,14 @@ std::string ActiveOf(const SecretObject& live, const TlsData& data) {
   return IsOurs(live, data) ? Annotation(live, kVersionAnnotation) : data.OriginalName();
 }
 
+// Somebody else made what was not there a moment ago.
+Error Outrun(Error error) {
+  error.code = ErrorCode::kConflict;
+  error.retry = Retry::kBackoff;
+  error.reason = "Conflict";
+  return error;
+}
+
 bool IsOriginal(std::string_view version) { return version.starts_with("original-"); }
 
 class SecretTarget : public seams::Target {
@@ -127,6 +135,7 @@ Result<seams::TargetState> SecretTarget::Observe(const Context& ctx, const Bindi
   if (live) {
     const TlsData data = TlsData::Of(*live);
     state.fingerprint = data.Fingerprint();
+    if (auto usable = CheckOwner(*live, at); !usable.ok()) state.refusal = usable.error();
     state.active = ActiveOf(*live, data);
     const auto previous = live->annotations.find(std::string(kPreviousAnnotation));
     if (IsOurs(*live, data) && previous != live->annotations.end()) {
@@ -178,7 +187,7 @@ Result<void> SecretTarget::PutVersion(const Context& ctx, const Binding& at,
     if (done.ok()) return {};
     // Read again before the name is judged.
     if (done.error().code != ErrorCode::kAlreadyExists) return std::move(done).error();
-    return MakeError(ErrorCode::kConflict, "Conflict", done.error().message);
+    return Outrun(std::move(done).error());
   }
   CF_RETURN_IF_ERROR(CheckOwner(*there, at));
   const TlsData old = TlsData::Of(*there);
@@ -246,7 +255,7 @@ Result<void> SecretTarget::PutLive(const Context& ctx, SecretObject live) {
   seen_.reset();
   Result<SecretObject> done = store_.Put(ctx, live);
   if (!done.ok() && done.error().code == ErrorCode::kAlreadyExists) {
-    return MakeError(ErrorCode::kConflict, "Conflict", done.error().message);
+    return Outrun(std::move(done).error());
   }
   if (!done.ok()) return std::move(done).error();
   live.version = done->version;

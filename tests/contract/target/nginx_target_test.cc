@@ -256,6 +256,11 @@ TEST_F(NginxTargetTest, TheProbeTellsVersionAndBrokenConfiguration) {
       providers::host::CheckNginxHost(ctx(), R"({"host":"h","nginxPath":"/no/nginx"})", *shell);
   ASSERT_FALSE(none.ok());
   EXPECT_EQ(none.error().reason, "NginxMissing");
+  const auto no_file = providers::host::CheckNginxHost(
+      ctx(), R"({"host":"h","nginxPath":"/bin/sh","configFile":"/no/nginx.conf"})", *shell);
+  ASSERT_FALSE(no_file.ok());
+  EXPECT_EQ(no_file.error().reason, "ConfigFileMissing");
+  EXPECT_NE(no_file.error().message.find("/no/nginx.conf"), std::string::npos);
 }
 
 class NginxKillTest : public NginxTargetTest {
