@@ -116,5 +116,18 @@ TEST(CrdSchemaTest, ListsHaveTheSameBoundInCodeAndSchema) {
   EXPECT_EQ(workflows.MaxItems("status.issuances"), kMaxIssuances);
 }
 
+// What `kubectl get` answers without a further question. The identifier is the object's name, when
+// it was made its age.
+TEST(CrdSchemaTest, R02_TheListsHaveTheirColumns) {
+  const std::pair<const char*, std::vector<std::string>> lists[] = {
+      {"certificateworkflows.yaml",
+       {"Ready", "Phase", "Common Name", "Signature", "Expires", "Active", "Suspended", "Age"}},
+      {"workflowruns.yaml",
+       {"Ready", "Step", "Common Name", "Signature", "Expires", "State", "Age"}}};
+  for (const auto& [file, columns] : lists) {
+    EXPECT_THAT(CrdSchema(file).Columns(), ::testing::IsSupersetOf(columns)) << file;
+  }
+}
+
 }  // namespace
 }  // namespace certflow::api
