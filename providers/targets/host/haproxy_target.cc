@@ -9,15 +9,16 @@
 namespace certflow::providers::host {
 namespace {
 
-// HAProxy writes "[ALERT]    (1) : config : parsing [FILE:LINE] : why" among notes and warnings.
+// HAProxy writes "[ALERT]    (1) : config : parsing [FILE:LINE] : why" among notes and warnings;
+// the stats socket begins with what matters.
 std::string FirstHaproxyError(std::string_view output) {
-  std::string_view last;
+  std::string_view first;
   while (!output.empty()) {
     const std::string_view line = TakeLine(output);
     if (line.find("[ALERT]") != std::string_view::npos) return std::string(line);
-    if (!line.empty()) last = line;
+    if (first.empty()) first = line;
   }
-  return std::string(last);
+  return std::string(first);
 }
 
 // ask: standard input to the stats socket, its answer to standard output, by the first of four
