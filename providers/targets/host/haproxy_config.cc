@@ -117,7 +117,8 @@ class Reader {
   }
   // A file, or a folder, which stands for the files in it.
   void AddCertificate(HaproxyBind& bind, const std::string& word) {
-    std::string path = PathBelow(base_, word);
+    // "@store/name" is of a crt-store, not below crt-base.
+    std::string path = word.starts_with('@') ? word : PathBelow(base_, word);
     while (path.size() > 1 && path.ends_with('/')) path.pop_back();
     bool folder = false;
     for (auto at = config_.files.lower_bound(path + "/");

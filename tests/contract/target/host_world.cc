@@ -113,7 +113,9 @@ seams::Binding HostWorld::Binding(const std::string& workflow) const {
   };
   std::string certificate = host_["cert"], key = host_["keyfile"];
   if (workflow != "site") {
-    const fs::path beside = fs::path(certificate).parent_path() / (workflow + ".pem");
+    // A process that is told by its socket must know the file.
+    const std::string name = layout_ == "haproxy-dir" ? workflow : "workflow-" + workflow;
+    const fs::path beside = fs::path(certificate).parent_path() / (name + ".pem");
     key = certificate == key ? beside.string() : beside.string() + ".key";
     certificate = beside;
   }
