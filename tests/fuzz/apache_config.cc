@@ -7,9 +7,10 @@
 
 #include "providers/targets/host/named_place.h"
 
+namespace certflow {
+
 // What Apache and its configuration say on a host, and the search for a virtual host in it.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace certflow;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   (void)providers::host::ParseApacheVhosts(text);
   const auto config = providers::host::ParseApacheConfig(text);
@@ -18,3 +19,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (place.ok() && place->pairs.empty()) __builtin_trap();
   return 0;
 }
+
+}  // namespace certflow

@@ -5,9 +5,10 @@
 #include <string>
 #include <string_view>
 
+namespace certflow {
+
 // The annotations by which people decide.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace certflow;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   for (const bool on_workflow : {false, true}) {
     const auto decision = workflow::ParseDecision(text, on_workflow);
@@ -15,3 +16,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   return 0;
 }
+
+}  // namespace certflow

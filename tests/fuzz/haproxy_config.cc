@@ -7,9 +7,10 @@
 
 #include "providers/targets/host/named_place.h"
 
+namespace certflow {
+
 // HAProxy's configuration, lists and certificates on a host, and the search for one of them.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace certflow;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto config = providers::host::ParseHaproxyConfig(text);
   if (!config.ok()) return 0;
@@ -17,3 +18,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (place.ok() && place->pairs.size() != 1) __builtin_trap();
   return 0;
 }
+
+}  // namespace certflow

@@ -7,9 +7,10 @@
 
 #include "providers/targets/host/named_place.h"
 
+namespace certflow {
+
 // What `nginx -T` prints on a host, and the search for a name in it.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace certflow;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto config = providers::host::ParseNginxConfig(text);
   if (!config.ok()) return 0;
@@ -17,3 +18,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (place.ok() && place->pairs.empty()) __builtin_trap();
   return 0;
 }
+
+}  // namespace certflow

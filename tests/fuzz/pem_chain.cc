@@ -7,9 +7,10 @@
 
 #include "controller/pki/key.h"
 
+namespace certflow {
+
 // Certificates of CAs, Secrets and servers.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace certflow;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   (void)pki::ReadChain(text);
   (void)pki::PrivateKey::FromPem(text);
@@ -17,3 +18,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (ordered.ok() && !pki::ReadChain(*ordered).ok()) __builtin_trap();
   return 0;
 }
+
+}  // namespace certflow

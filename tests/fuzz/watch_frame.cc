@@ -5,9 +5,10 @@
 #include <string>
 #include <string_view>
 
+namespace certflow {
+
 // What an API server sends in a watch.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace certflow;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   kube::LineSplitter splitter;
   // In two pieces, as a network would.
@@ -20,3 +21,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   return 0;
 }
+
+}  // namespace certflow

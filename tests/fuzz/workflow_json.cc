@@ -7,9 +7,10 @@
 
 #include "controller/kube/document_json.h"
 
+namespace certflow {
+
 // A workflow as the API server gives it; what is written back is JSON again.
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace certflow;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto document = kube::ParseDocument(text);
   if (!document.ok()) return 0;
@@ -18,3 +19,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (!kube::ParseDocument(api::EncodeWorkflowStatus(*workflow)).ok()) __builtin_trap();
   return 0;
 }
+
+}  // namespace certflow

@@ -109,9 +109,9 @@ Result<Location> LocateApache(const Context& ctx, net::Shell& shell, const Apach
                               std::string_view json) {
   CF_ASSIGN_OR_RETURN(const HostBinding<ApacheName> binding, ParseApacheBinding(json));
   if (binding.paths) return AtPaths(*binding.paths, binding.key_type);
-  CF_ASSIGN_OR_RETURN(const std::string dump,
-                      AskForDump(ctx, shell, settings, kLocate,
-                                 {settings.apache_path, settings.config_file}));
+  CF_ASSIGN_OR_RETURN(
+      const std::string dump,
+      AskForDump(ctx, shell, settings, kLocate, {settings.apache_path, settings.config_file}));
   CF_ASSIGN_OR_RETURN(const ApacheConfig config, ParseApacheConfig(dump));
   CF_ASSIGN_OR_RETURN(NamedPlace place, FindApachePlace(config, binding.name));
   return AtNamedPlace(ctx, shell, settings, std::move(place), binding.key_type);
@@ -122,9 +122,8 @@ Result<Location> LocateApache(const Context& ctx, net::Shell& shell, const Apach
 Result<std::unique_ptr<seams::Target>> MakeApacheTarget(std::string_view target_settings_json,
                                                         std::unique_ptr<net::Shell> shell) {
   CF_ASSIGN_OR_RETURN(const ApacheSettings settings, ParseApacheSettings(target_settings_json));
-  ServerCommands server{"APACHE=" + net::ShellQuote(settings.apache_path) +
-                            " CONFIG=" + net::ShellQuote(settings.config_file) +
-                            std::string(kFunctions),
+  ServerCommands server{"APACHE=" + net::ShellQuote(settings.apache_path) + " CONFIG=" +
+                            net::ShellQuote(settings.config_file) + std::string(kFunctions),
                         FirstApacheError};
   return MakeHostTarget(std::move(shell), std::move(server), settings,
                         [settings](const Context& ctx, net::Shell& on, std::string_view json) {

@@ -12,7 +12,8 @@ constexpr std::string_view kHeader = "# configuration file ";
 
 // "[...]" at the start of `pattern`, which loses it. False also where it is no such thing.
 bool TakeClass(std::string_view& pattern, char c) {
-  std::size_t end = pattern.find(']', pattern.starts_with("[!") || pattern.starts_with("[^") ? 3 : 2);
+  std::size_t end =
+      pattern.find(']', pattern.starts_with("[!") || pattern.starts_with("[^") ? 3 : 2);
   if (end == std::string_view::npos) return false;
   std::string_view inside = pattern.substr(1, end - 1);
   pattern.remove_prefix(end + 1);

@@ -77,7 +77,7 @@ class Reader {
   Result<void> ReadLine(const ConfigFile& file, std::size_t number,
                         const std::vector<std::string>& words) {
     static const std::string_view kSections[] = {
-        "global", "defaults", "backend", "peers",    "resolvers", "userlist",  "mailers",
+        "global", "defaults", "backend", "peers",       "resolvers", "userlist",    "mailers",
         "cache",  "program",  "ring",    "http-errors", "fcgi-app",  "log-forward", "crt-store"};
     if (words[0] == "frontend" || words[0] == "listen") {
       proxy_ = words.size() > 1 ? words[1] : "";

@@ -203,13 +203,13 @@ Result<Location> LocateHaproxy(const Context& ctx, net::Shell& shell,
   if (binding.paths) {
     location = AtPaths(*binding.paths, binding.key_type);
   } else {
-    CF_ASSIGN_OR_RETURN(const std::string dump,
-                        AskForDump(ctx, shell, settings, kLocate,
-                                   {settings.haproxy_path, settings.config_file}));
+    CF_ASSIGN_OR_RETURN(
+        const std::string dump,
+        AskForDump(ctx, shell, settings, kLocate, {settings.haproxy_path, settings.config_file}));
     CF_ASSIGN_OR_RETURN(const HaproxyConfig config, ParseHaproxyConfig(dump));
     CF_ASSIGN_OR_RETURN(NamedPlace place, FindHaproxyPlace(config, binding.name, binding.key_type));
-    CF_ASSIGN_OR_RETURN(
-        location, AtNamedPlace(ctx, shell, settings, std::move(place), binding.key_type));
+    CF_ASSIGN_OR_RETURN(location,
+                        AtNamedPlace(ctx, shell, settings, std::move(place), binding.key_type));
   }
   // The name is a word of the commands on the stats socket.
   if (!settings.stats_socket.empty() &&

@@ -17,12 +17,12 @@ namespace certflow::providers::host {
 // binding's settings are the workflow's `haproxy` member: the file, or a frontend, whose bind lines
 // are read. kInvalid for wrong settings. Not thread-safe, as the shell is not.
 Result<std::unique_ptr<seams::Target>> MakeHaproxyTarget(std::string_view target_settings_json,
-                                                        std::unique_ptr<net::Shell> shell);
+                                                         std::unique_ptr<net::Shell> shell);
 
 // Whether a DeploymentTarget can be used: the host answers, sudo works where asked for, HAProxy is
 // there, and the stats socket, where it answers, lets certificates be changed. One command, which
 // changes nothing. kNotFound, "HaproxyMissing", "SocketToolMissing"; kForbidden, "SocketRefused".
 Result<HostReadiness> CheckHaproxyHost(const Context& ctx, std::string_view target_settings_json,
-                                      net::Shell& shell);
+                                       net::Shell& shell);
 
 }  // namespace certflow::providers::host

@@ -99,7 +99,8 @@ seams::TargetState ToState(Observed seen) {
   if (seen.certificate == "ours" || (seen.key == "ours" && !foreign)) {
     state.active = seen.live;
     state.previous = seen.previous;
-    state.running = seen.certificate == "ours" && seen.key == "ours" && seen.live == seen.reloaded && seen.loaded;
+    state.running = seen.certificate == "ours" && seen.key == "ours" &&
+                    seen.live == seen.reloaded && seen.loaded;
   } else if (!state.fingerprint.empty()) {
     state.active = std::string(kOriginal) + state.fingerprint.substr(0, 8);
   }
@@ -128,8 +129,7 @@ HostFiles::HostFiles(net::Shell& shell, ServerCommands server, std::string host,
 Result<std::string> HostFiles::Run(const Context& ctx, const seams::Binding& at,
                                    const PairPaths& paths, const Call& call) {
   CF_ASSIGN_OR_RETURN(const Place place, Locate(at, paths.certificate_file));
-  const std::string script =
-      server_.functions + std::string(kPrelude) + std::string(call.body);
+  const std::string script = server_.functions + std::string(kPrelude) + std::string(call.body);
   std::vector<std::string> arguments = {place.folder, paths.certificate_file, paths.key_file,
                                         place.owner};
   arguments.insert(arguments.end(), call.arguments.begin(), call.arguments.end());
@@ -151,8 +151,8 @@ Result<seams::TargetState> HostFiles::Observe(const Context& ctx, const seams::B
   return ToState(ParseObserved(answer));
 }
 
-Result<void> HostFiles::Stage(const Context& ctx, const seams::Binding& at,
-                              const PairPaths& paths, const seams::Bundle& bundle) {
+Result<void> HostFiles::Stage(const Context& ctx, const seams::Binding& at, const PairPaths& paths,
+                              const seams::Bundle& bundle) {
   if (auto fits = CheckBundle(bundle); !fits.ok()) {
     return Annotate(std::move(fits).error(), "stage on " + host_);
   }
@@ -174,7 +174,8 @@ Result<void> HostFiles::Stage(const Context& ctx, const seams::Binding& at,
 Result<void> HostFiles::Activate(const Context& ctx, const seams::Binding& at,
                                  const PairPaths& paths, const seams::StagedRef& which) {
   CF_RETURN_IF_ERROR(CheckVersion(which.version));
-  CF_RETURN_IF_ERROR(Run(ctx, at, paths, {kActivate, {which.version, which.reverting ? "1" : "0"}, {}}));
+  CF_RETURN_IF_ERROR(
+      Run(ctx, at, paths, {kActivate, {which.version, which.reverting ? "1" : "0"}, {}}));
   return {};
 }
 
@@ -184,8 +185,8 @@ Result<void> HostFiles::Deactivate(const Context& ctx, const seams::Binding& at,
   return {};
 }
 
-Result<void> HostFiles::Prune(const Context& ctx, const seams::Binding& at,
-                              const PairPaths& paths, const seams::KeepList& keep) {
+Result<void> HostFiles::Prune(const Context& ctx, const seams::Binding& at, const PairPaths& paths,
+                              const seams::KeepList& keep) {
   CF_RETURN_IF_ERROR(Run(ctx, at, paths, {kPrune, keep.versions, {}}));
   return {};
 }

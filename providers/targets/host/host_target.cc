@@ -133,9 +133,10 @@ Result<std::vector<std::string>> KeyTypes(const Context& ctx, net::Shell& shell,
   for (const std::string& path : paths) {
     const ConfigFile* file = FindPart(files, "(inside) " + path);
     if (file == nullptr) file = FindPart(files, "(beside) " + path);
-    auto chain = file == nullptr ? Result<std::vector<pki::CertificateInfo>>(
-                                       std::vector<pki::CertificateInfo>())
-                                 : pki::ReadChain(file->text);
+    auto chain =
+        file == nullptr
+            ? Result<std::vector<pki::CertificateInfo>>(std::vector<pki::CertificateInfo>())
+            : pki::ReadChain(file->text);
     types.push_back(chain.ok() && !chain->empty() ? chain->front().signature_type : "");
   }
   return types;
@@ -217,12 +218,12 @@ Result<Location> AtNamedPlace(const Context& ctx, net::Shell& shell, const HostS
       ++fitting;
     }
     if (fitting != 1) {
-      return MakeError(ErrorCode::kRefused, "SeveralCertificates",
-                       "the virtual host has " + listed +
-                           (key_type.empty() ? ": say which one with keyType: RSA or ECDSA"
-                                             : ", and not exactly one of keyType " +
-                                                   std::string(key_type) +
-                                                   ": correct it, or name the files"));
+      return MakeError(
+          ErrorCode::kRefused, "SeveralCertificates",
+          "the virtual host has " + listed +
+              (key_type.empty() ? ": say which one with keyType: RSA or ECDSA"
+                                : ", and not exactly one of keyType " + std::string(key_type) +
+                                      ": correct it, or name the files"));
     }
   }
   return Location{place.pairs[chosen], std::move(place.chain_file), std::string(key_type), true,
@@ -242,8 +243,7 @@ Result<std::string> AskHost(const Context& ctx, net::Shell& shell, const HostSet
 }
 
 Result<std::string> AskForDump(const Context& ctx, net::Shell& shell, const HostSettings& settings,
-                               std::string_view script,
-                               const std::vector<std::string>& arguments) {
+                               std::string_view script, const std::vector<std::string>& arguments) {
   CF_ASSIGN_OR_RETURN(std::string dump,
                       AskHost(ctx, shell, settings, script, arguments, "configuration"));
   if (dump.ends_with(kEnd)) return dump;

@@ -50,9 +50,9 @@ Result<NamedPlace> Agree(std::vector<Candidate> candidates, const std::string& w
   const Candidate& first = candidates.front();
   for (Candidate& other : candidates) {
     if (other.certificates != first.certificates || other.keys != first.keys) {
-      return MakeError(ErrorCode::kRefused, "VirtualHostAmbiguous",
-                       what + " has several places with different certificates: " +
-                           std::string(narrow));
+      return MakeError(
+          ErrorCode::kRefused, "VirtualHostAmbiguous",
+          what + " has several places with different certificates: " + std::string(narrow));
     }
     for (seams::Placement& placement : other.placements) {
       if (place.placements.size() < seams::kMaxPlacements) {
@@ -99,16 +99,16 @@ seams::Placement PlacementAt(std::string_view where) {
 Result<NamedPlace> FindNginxPlace(const NginxConfig& config, const NginxName& name) {
   const std::string wanted = LowerCase(name.server_name);
   const NginxListen at = ParseNginxListen(name.listen);
-  const std::string what = "server_name " + wanted +
-                           (name.listen.empty() ? "" : " with listen " + name.listen);
+  const std::string what =
+      "server_name " + wanted + (name.listen.empty() ? "" : " with listen " + name.listen);
   std::set<std::string> names;
   std::vector<Candidate> candidates;
   bool named = false;
   for (const NginxServer& server : config.servers) {
-    const bool fits = Contains(server.names, wanted) ||
-                      Contains(server.names, "." + std::string(wanted.starts_with("*.")
-                                                                   ? wanted.substr(2)
-                                                                   : wanted));
+    const bool fits =
+        Contains(server.names, wanted) ||
+        Contains(server.names,
+                 "." + std::string(wanted.starts_with("*.") ? wanted.substr(2) : wanted));
     if (!fits) {
       if (names.size() <= kMaxListed) names.insert(server.names.begin(), server.names.end());
       continue;
@@ -149,9 +149,9 @@ Result<NamedPlace> FindApachePlace(const ApacheConfig& config, const ApacheName&
   std::vector<Candidate> candidates;
   bool found = false;
   for (const ApacheVhost& vhost : config.vhosts) {
-    const bool fits = (at.empty() || Contains(vhost.addresses, at)) &&
-                      (wanted.empty() || vhost.server_name == wanted ||
-                       Contains(vhost.aliases, wanted));
+    const bool fits =
+        (at.empty() || Contains(vhost.addresses, at)) &&
+        (wanted.empty() || vhost.server_name == wanted || Contains(vhost.aliases, wanted));
     if (!fits) {
       if (there.size() <= kMaxListed && !vhost.addresses.empty()) {
         there.insert(vhost.addresses.front() + " " + vhost.server_name);
@@ -224,8 +224,9 @@ Result<NamedPlace> FindHaproxyPlace(const HaproxyConfig& config, const HaproxyNa
     }
     if (bind.conditional || !bind.unreadable.empty()) {
       return MakeError(ErrorCode::kRefused, "VirtualHostAmbiguous",
-                       what + (bind.conditional ? " stands between .if and .endif"
-                                                : " has a crt-list that cannot be read") +
+                       what +
+                           (bind.conditional ? " stands between .if and .endif"
+                                             : " has a crt-list that cannot be read") +
                            ": name certificateFile instead");
     }
     for (const HaproxyEntry& entry : bind.entries) {

@@ -251,9 +251,8 @@ class Reader {
 int PortOf(std::string_view text) {
   int port = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
-  return error == std::errc() && end == text.data() + text.size() && port > 0 && port < 65536
-             ? port
-             : 0;
+  return error == std::errc() && end == text.data() + text.size() && port > 0 && port < 65536 ? port
+                                                                                              : 0;
 }
 
 }  // namespace

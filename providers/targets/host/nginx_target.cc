@@ -64,9 +64,9 @@ Result<Location> LocateNginx(const Context& ctx, net::Shell& shell, const NginxS
                              std::string_view json) {
   CF_ASSIGN_OR_RETURN(const HostBinding<NginxName> binding, ParseNginxBinding(json));
   if (binding.paths) return AtPaths(*binding.paths, binding.key_type);
-  CF_ASSIGN_OR_RETURN(const std::string dump,
-                      AskForDump(ctx, shell, settings, kLocate,
-                                 {settings.nginx_path, settings.config_file}));
+  CF_ASSIGN_OR_RETURN(
+      const std::string dump,
+      AskForDump(ctx, shell, settings, kLocate, {settings.nginx_path, settings.config_file}));
   CF_ASSIGN_OR_RETURN(const NginxConfig config, ParseNginxConfig(dump));
   CF_ASSIGN_OR_RETURN(NamedPlace place, FindNginxPlace(config, binding.name));
   return AtNamedPlace(ctx, shell, settings, std::move(place), binding.key_type);
@@ -77,9 +77,8 @@ Result<Location> LocateNginx(const Context& ctx, net::Shell& shell, const NginxS
 Result<std::unique_ptr<seams::Target>> MakeNginxTarget(std::string_view target_settings_json,
                                                        std::unique_ptr<net::Shell> shell) {
   CF_ASSIGN_OR_RETURN(const NginxSettings settings, ParseNginxSettings(target_settings_json));
-  ServerCommands server{"NGINX=" + net::ShellQuote(settings.nginx_path) +
-                            " CONFIG=" + net::ShellQuote(settings.config_file) +
-                            std::string(kFunctions),
+  ServerCommands server{"NGINX=" + net::ShellQuote(settings.nginx_path) + " CONFIG=" +
+                            net::ShellQuote(settings.config_file) + std::string(kFunctions),
                         FirstNginxError};
   return MakeHostTarget(std::move(shell), std::move(server), settings,
                         [settings](const Context& ctx, net::Shell& on, std::string_view json) {

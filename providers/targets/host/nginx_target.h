@@ -15,7 +15,8 @@ namespace certflow::providers::host {
 
 // nginx on a host, over a shell that is connected as the settings say. `target_settings_json` is
 // the DeploymentTarget's spec.nginx, a binding's settings are the workflow's `nginx` member (see
-// host_settings.h): the pair's files, or a server_name, which nginx is asked for. kInvalid for wrong settings. Not thread-safe, as the shell is not.
+// host_settings.h): the pair's files, or a server_name, which nginx is asked for. kInvalid for
+// wrong settings. Not thread-safe, as the shell is not.
 Result<std::unique_ptr<seams::Target>> MakeNginxTarget(std::string_view target_settings_json,
                                                        std::unique_ptr<net::Shell> shell);
 

@@ -94,7 +94,8 @@ TEST_P(ApacheTargetTest, AConfigurationThatIsBrokenAlreadyIsLeftAlone) {
 
 // Apache's own test does not see it, and its reload would be its end.
 TEST_P(ApacheTargetTest, APairThatDoesNotFitDoesNotReachTheReload) {
-  const std::string key = std::string(GetParam()) == "apache-sites" ? "privkey.pem" : "combined.pem";
+  const std::string key =
+      std::string(GetParam()) == "apache-sites" ? "privkey.pem" : "combined.pem";
   ASSERT_TRUE(world_.Connect()->Stage(ctx(), at_, first_.AsBundle("st-1")).ok());
   test::WriteFile(world_.folder(at_) + "/st-1/" + key,
                   key == "privkey.pem" ? second_.key : first_.chain + second_.key);
@@ -159,11 +160,11 @@ TEST_P(ApacheTargetTest, TheProbeTellsVersionAndBrokenConfiguration) {
   ready = providers::host::CheckApacheHost(ctx(), world_.settings(), *shell);
   ASSERT_TRUE(ready.ok());
   EXPECT_NE(ready->warning.find("NoSuchThing"), std::string::npos) << ready->warning;
-  EXPECT_EQ(providers::host::CheckApacheHost(ctx(), R"({"host":"h","apachePath":"/no/apache"})",
-                                             *shell)
-                .error()
-                .reason,
-            "ApacheMissing");
+  EXPECT_EQ(
+      providers::host::CheckApacheHost(ctx(), R"({"host":"h","apachePath":"/no/apache"})", *shell)
+          .error()
+          .reason,
+      "ApacheMissing");
 }
 
 class ApacheKeyTypeTest : public testing::Test {

@@ -141,7 +141,8 @@ TEST_P(HaproxySocketTest, WhatTheProcessDoesNotTakeIsNotLeftOnDisk) {
 TEST_P(HaproxySocketTest, AProcessThatHoldsAnotherCertificateIsToldAgain) {
   Deploy(first_, "st-1");
   const std::string cert = world_.host()["cert"];
-  const std::string done = Ask("set ssl cert " + cert + " <<\n" + second_.chain + second_.key + "\n");
+  const std::string done =
+      Ask("set ssl cert " + cert + " <<\n" + second_.chain + second_.key + "\n");
   ASSERT_NE(done.find("Transaction"), std::string::npos) << done;
   ASSERT_NE(Ask("commit ssl cert " + cert + "\n").find("Success"), std::string::npos);
   ASSERT_EQ(world_.Served(), second_.fingerprint);

@@ -6,8 +6,8 @@
 namespace certflow::contract {
 namespace {
 
-constexpr const char* kCommands[] = {"mv",   "ln",       "rm",       "mkdir", "rmdir",
-                                     "cp",   "chmod",    "chown",    "cat",   "head",
+constexpr const char* kCommands[] = {"mv",   "ln",       "rm",        "mkdir", "rmdir",
+                                     "cp",   "chmod",    "chown",     "cat",   "head",
                                      "sync", "readlink", "sha256sum", "socat"};
 
 // Stands in for a command: counts, and kills the script instead when its turn has come.

@@ -171,8 +171,7 @@ TEST_F(SchemaTest, R94_TheTypeOfAnAuthorityOrTargetNeverChanges) {
                         R"({"spec":{"kubernetes":null,"nginx":{"host":"e","user":"u",)"
                         R"("privateKeySecretRef":{"name":"s","key":"k"},)"
                         R"("hostKeys":["ssh-ed25519 AAAAC3Nz"]}}})");
-  EXPECT_THAT(target.err,
-              HasSubstr("the type of a DeploymentTarget cannot change"));
+  EXPECT_THAT(target.err, HasSubstr("the type of a DeploymentTarget cannot change"));
   EXPECT_TRUE(Patch("certificateauthority/fixed", R"({"spec":{"ca":{"duration":"30d"}}})").ok());
 }
 

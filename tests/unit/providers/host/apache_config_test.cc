@@ -75,68 +75,98 @@ TEST_P(ApacheFindTest, LeadsToTheFileOrSaysWhyNot) {
 INSTANTIATE_TEST_SUITE_P(
     Cases, ApacheFindTest,
     testing::Values(
+        FindCase{"Relative",
+                 Main(Vhost("*:443", "a.test", Pair("t/a"))),
+                 {"*:443", "a.test"},
+                 "/etc/apache2/t/a.pem"},
+        FindCase{"DefaultIsStar",
+                 Main(Vhost("_default_:443", "a.test", Pair("/x/a"))),
+                 {"*:443", ""},
+                 "/x/a.pem"},
+        FindCase{"Alias",
+                 Main(Vhost("*:443", "a.test", "ServerAlias b.test C.test\n" + Pair("/x/a"))),
+                 {"", "c.test"},
+                 "/x/a.pem"},
+        FindCase{"AnotherAddress",
+                 Main(Vhost("*:443", "a.test", Pair("/x/a"))),
+                 {"*:8443", "a.test"},
+                 "VirtualHostNotFound"},
         FindCase{
-            "Relative", Main(Vhost("*:443", "a.test", Pair("t/a"))), {"*:443", "a.test"},
-            "/etc/apache2/t/a.pem"},
-        FindCase{"DefaultIsStar", Main(Vhost("_default_:443", "a.test", Pair("/x/a"))),
-                 {"*:443", ""}, "/x/a.pem"},
-        FindCase{"Alias", Main(Vhost("*:443", "a.test", "ServerAlias b.test C.test\n" + Pair("/x/a"))),
-                 {"", "c.test"}, "/x/a.pem"},
-        FindCase{"AnotherAddress", Main(Vhost("*:443", "a.test", Pair("/x/a"))),
-                 {"*:8443", "a.test"}, "VirtualHostNotFound"},
-        FindCase{"TwoThatDiffer",
-                 Main(Vhost("*:443", "a.test", Pair("/x/a")) + Vhost("*:8443", "a.test", Pair("/x/b"))),
-                 {"", "a.test"}, "VirtualHostAmbiguous"},
-        FindCase{"TheSecondByAddress",
-                 Main(Vhost("*:443", "a.test", Pair("/x/a")) + Vhost("*:8443", "a.test", Pair("/x/b"))),
-                 {"*:8443", "a.test"}, "/x/b.pem"},
-        FindCase{"FromTheMainServer", Main(Pair("/x/m") + Vhost("*:443", "a.test", "")),
-                 {"", "a.test"}, "/x/m.pem"},
-        FindCase{"NoTls", Main("<VirtualHost *:80>\nServerName a.test\n</VirtualHost>\n"),
-                 {"", "a.test"}, "NoCertificateConfigured"},
-        FindCase{"Defined", Main("Define d /x\n" + Vhost("*:443", "a.test", Pair("${d}/a"))),
-                 {"", "a.test"}, "/x/a.pem"},
-        FindCase{"NotDefined", Main(Vhost("*:443", "a.test", Pair("${d}/a"))), {"", "a.test"},
+            "TwoThatDiffer",
+            Main(Vhost("*:443", "a.test", Pair("/x/a")) + Vhost("*:8443", "a.test", Pair("/x/b"))),
+            {"", "a.test"},
+            "VirtualHostAmbiguous"},
+        FindCase{
+            "TheSecondByAddress",
+            Main(Vhost("*:443", "a.test", Pair("/x/a")) + Vhost("*:8443", "a.test", Pair("/x/b"))),
+            {"*:8443", "a.test"},
+            "/x/b.pem"},
+        FindCase{"FromTheMainServer",
+                 Main(Pair("/x/m") + Vhost("*:443", "a.test", "")),
+                 {"", "a.test"},
+                 "/x/m.pem"},
+        FindCase{"NoTls",
+                 Main("<VirtualHost *:80>\nServerName a.test\n</VirtualHost>\n"),
+                 {"", "a.test"},
+                 "NoCertificateConfigured"},
+        FindCase{"Defined",
+                 Main("Define d /x\n" + Vhost("*:443", "a.test", Pair("${d}/a"))),
+                 {"", "a.test"},
+                 "/x/a.pem"},
+        FindCase{"NotDefined",
+                 Main(Vhost("*:443", "a.test", Pair("${d}/a"))),
+                 {"", "a.test"},
                  "PathNotPlain"},
         FindCase{"NotLoaded",
                  Main("<IfModule mod_x.c>\n" + Vhost("*:443", "a.test", Pair("/x/a")) +
                       "</IfModule>\n# configuration file (modules):\n core_module (static)\n"),
-                 {"", "a.test"}, "VirtualHostNotFound"},
+                 {"", "a.test"},
+                 "VirtualHostNotFound"},
         FindCase{"Negated",
                  Main("<IfModule !mod_x.c>\n" + Vhost("*:443", "a.test", Pair("/x/a")) +
                       "</IfModule>\n# configuration file (modules):\n core_module (static)\n"),
-                 {"", "a.test"}, "/x/a.pem"},
-        FindCase{"OnlyTheServerKnows",
-                 Main(Vhost("*:443", "a.test",
-                            "<IfVersion >= 2.4>\n" + Pair("/x/a") + "</IfVersion>")),
-                 {"", "a.test"}, "VirtualHostAmbiguous"},
-        FindCase{"NotInForce",
-                 Main(Vhost("*:443", "a.test", Pair("/x/a"))) +
-                     "# configuration file (vhosts):\n*:443  b.test (/etc/apache2/apache2.conf:99)\n",
-                 {"", "a.test"}, "VirtualHostNotFound"},
+                 {"", "a.test"},
+                 "/x/a.pem"},
+        FindCase{
+            "OnlyTheServerKnows",
+            Main(Vhost("*:443", "a.test", "<IfVersion >= 2.4>\n" + Pair("/x/a") + "</IfVersion>")),
+            {"", "a.test"},
+            "VirtualHostAmbiguous"},
+        FindCase{
+            "NotInForce",
+            Main(Vhost("*:443", "a.test", Pair("/x/a"))) +
+                "# configuration file (vhosts):\n*:443  b.test (/etc/apache2/apache2.conf:99)\n",
+            {"", "a.test"},
+            "VirtualHostNotFound"},
         FindCase{"InAMacro",
                  Main("<Macro V $n>\n" + Vhost("*:443", "a.test", Pair("/x/a")) +
                       "</Macro>\nUse V a.test\n"),
-                 {"", "a.test"}, "VirtualHostNotFound"},
+                 {"", "a.test"},
+                 "VirtualHostNotFound"},
         FindCase{"IncludedFolder",
                  Main("Include sites/\n") + "# configuration file /etc/apache2/sites/x/y.conf:\n" +
                      Vhost("*:443", "a.test", Pair("/x/a")),
-                 {"", "a.test"}, "/x/a.pem"},
-        FindCase{"AnIncludeOfItself", Main("Include apache2.conf\n"), {"", "a.test"},
+                 {"", "a.test"},
+                 "/x/a.pem"},
+        FindCase{"AnIncludeOfItself",
+                 Main("Include apache2.conf\n"),
+                 {"", "a.test"},
                  "ConfigUnreadable"},
-        FindCase{"ASectionWithoutEnd", Main("<VirtualHost *:443>\n"), {"", "a.test"},
+        FindCase{"ASectionWithoutEnd",
+                 Main("<VirtualHost *:443>\n"),
+                 {"", "a.test"},
                  "ConfigUnreadable"}),
     [](const auto& info) { return std::string(info.param.name); });
 
 TEST(ApacheConfigTest, TheChainFileIsToldUnlessItIsTheCertificatesOwn) {
-  const auto own = Find(
-      Main(Vhost("*:443", "a.test", Pair("/x/a") + "SSLCertificateChainFile /x/a.pem")),
-      {"", "a.test"});
+  const auto own =
+      Find(Main(Vhost("*:443", "a.test", Pair("/x/a") + "SSLCertificateChainFile /x/a.pem")),
+           {"", "a.test"});
   ASSERT_TRUE(own.ok());
   EXPECT_EQ(own->chain_file, "");
-  const auto other = Find(
-      Main(Vhost("*:443", "a.test", Pair("/x/a") + "SSLCertificateChainFile c.pem")),
-      {"", "a.test"});
+  const auto other =
+      Find(Main(Vhost("*:443", "a.test", Pair("/x/a") + "SSLCertificateChainFile c.pem")),
+           {"", "a.test"});
   ASSERT_TRUE(other.ok());
   EXPECT_EQ(other->chain_file, "/etc/apache2/c.pem");
 }
