@@ -49,7 +49,8 @@ constexpr std::string_view kLocate = R"sh(
 if out=$("$1" -T ${2:+-c "$2"} 2>/dev/null); then
   echo 'certflow ok'
   printf '%s\n' "$out" |
-    sed -e 's/^[[:space:]]*//' -e '/^$/d' -e '/^#/{/^# configuration file /!d;}'
+    sed -e '/^[[:space:]]\{1,\}#/d' -e 's/^[[:space:]]*//' -e '/^$/d' \
+      -e '/^#/{/^# configuration file /!d;}'
 else
   main=$2
   [ -n "$main" ] || main=$("$1" -V 2>&1 | sed -n 's/.*--conf-path=\([^ ]*\).*/\1/p')
