@@ -97,6 +97,11 @@ sha1() {
 }
 update() {
   socket_tool >/dev/null || { socket_tool; return 1; }
+  if [ ! -e "$CERT" ]; then
+    # Only a reload makes the process forget it.
+    [ ! -s "$PIDFILE" ] || signal
+    return
+  fi
   said=$({
     printf 'set ssl cert %s <<\n' "$CERT"
     grep -hv '^[[:space:]]*$' "$CERT" ${K:+"$KEY"}
@@ -104,6 +109,10 @@ update() {
   } | ask 2>&1)
   case $said in
     *'Transaction created'* | *'Transaction updated'*) ;;
+    *'not referenced'*)
+      load
+      return
+      ;;
     *)
       printf '%s\n' "${said:-no answer on $SOCKET}"
       return 1
@@ -122,14 +131,28 @@ update() {
   echo "the stats socket shows another certificate than was committed"
   return 1
 }
-# The master process starts new workers, and ends the old ones when their connections are done.
+# A file that the process has not read yet.
+load() {
+  signal || return 1
+  tries=0
+  while [ "$tries" -lt 50 ]; do
+    if server_runs; then return 0; fi
+    sleep 0.2
+    tries=$((tries + 1))
+  done
+  echo "HAProxy was reloaded, and its configuration does not name $CERT"
+  return 1
+}
+# The master process starts new workers, and ends the old ones when their connections are done. A
+# process that neither catches nor holds back the signal (the twelfth) is no master, and would end.
 signal() {
   pid=$(head -n 1 "$PIDFILE" 2>/dev/null)
-  [ -n "$pid" ] || {
-    echo "$PIDFILE names no process to reload"
+  if [ -n "$pid" ] && grep -qE '^Sig(Cgt|Blk):.*[89a-f]..$' "/proc/$pid/status" 2>/dev/null; then
+    kill -USR2 "$pid" 2>&1
+  else
+    echo "$PIDFILE names no master process (haproxy -W) that could be told to reload"
     return 1
-  }
-  kill -USR2 "$pid" 2>&1
+  fi
 }
 )sh";
 

@@ -120,21 +120,35 @@ TEST_P(HaproxySocketTest, AHostWithoutAnyToolIsToldBeforeAnythingIsDone) {
   EXPECT_EQ(ready.error().reason, "SocketToolMissing");
 }
 
-// both or neither.
-TEST_P(HaproxySocketTest, WhatTheProcessDoesNotTakeIsNotLeftOnDisk) {
-  // A file that the running process has never seen.
+// a new file in the folder, which the running process has never seen.
+TEST_P(HaproxySocketTest, ANewFileInTheFolderIsLoadedByAReload) {
   const seams::Binding fresh = world_.Binding("fresh");
   world_.Empty(fresh);
   auto target = world_.Connect();
-  ASSERT_TRUE(target->Stage(ctx(), fresh, second_.AsBundle("st-1")).ok());
+  const Pair pair = MakePair("fresh.test");
+  ASSERT_TRUE(target->Stage(ctx(), fresh, pair.AsBundle("st-1")).ok());
   const auto active = target->Activate(ctx(), fresh, {"st-1"});
+  ASSERT_TRUE(active.ok()) << active.error().message;
+  EXPECT_TRUE(world_.AwaitServed(pair.fingerprint, "fresh.test"));
+  ASSERT_TRUE(target->Deactivate(ctx(), fresh, {}).ok());
+  EXPECT_FALSE(world_.Live(fresh).has_value());
+  world_.Empty(fresh);
+}
+
+// both or neither.
+TEST_P(HaproxySocketTest, WhatTheProcessDoesNotTakeIsNotLeftOnDisk) {
+  const std::string outside = world_.host().folder() / "tls/outside.pem";
+  seams::Binding at = world_.Binding("outside");
+  at.settings = json{{"certificateFile", outside}}.dump();
+  auto target = world_.Connect();
+  ASSERT_TRUE(target->Stage(ctx(), at, second_.AsBundle("st-1")).ok());
+  const auto active = target->Activate(ctx(), at, {"st-1"});
   ASSERT_FALSE(active.ok());
   EXPECT_EQ(active.error().reason, "ReloadFailed");
-  EXPECT_NE(active.error().message.find("not referenced"), std::string::npos)
+  EXPECT_NE(active.error().message.find("does not name"), std::string::npos)
       << active.error().message;
-  EXPECT_FALSE(world_.Live(fresh).has_value());
-  EXPECT_EQ(Ask("show ssl cert\n").find("transaction"), std::string::npos);
-  world_.Empty(fresh);
+  EXPECT_FALSE(fs::exists(outside));
+  EXPECT_EQ(world_.Served(), original_.fingerprint);
 }
 
 // the running process is looked at, not only the file.

@@ -156,7 +156,7 @@ INSTANTIATE_TEST_SUITE_P(
                  Main("<VirtualHost *:443>\n"),
                  {"", "a.test"},
                  "ConfigUnreadable"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& one) { return std::string(one.param.name); });
 
 TEST(ApacheConfigTest, TheChainFileIsToldUnlessItIsTheCertificatesOwn) {
   const auto own =

@@ -105,7 +105,7 @@ INSTANTIATE_TEST_SUITE_P(
                      "b.pem x.test\n",
                  {"web", "x.test"},
                  "/etc/ssl/b.pem"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& one) { return std::string(one.param.name); });
 
 }  // namespace
 }  // namespace certflow::providers::host

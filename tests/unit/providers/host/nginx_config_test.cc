@@ -109,7 +109,7 @@ INSTANTIATE_TEST_SUITE_P(
                  {"a.test", ""},
                  "ConfigUnreadable"},
         FindCase{"Nothing", "", {"a.test", ""}, "ConfigUnreadable"}),
-    [](const auto& info) { return std::string(info.param.name); });
+    [](const auto& one) { return std::string(one.param.name); });
 
 TEST(NginxConfigTest, AMissingNameIsAnsweredWithThoseThatAreThere) {
   const auto place = Find(Http(Tls("a.test b.test", "443", "/x/a")), {"c.test", ""});
