@@ -41,10 +41,12 @@ server_test() {
   echo "the key in $KEY does not belong to the certificate in $CERT"
   return 1
 }
+# A zombie, which nobody has fetched yet, is none.
+alive() { kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
 server_reload() {
   pid_file=$(apache -S 2>/dev/null | sed -n 's/^PidFile: "\(.*\)"$/\1/p')
   pid=$(head -n 1 "$pid_file" 2>/dev/null)
-  if [ -z "$pid" ] || ! kill -0 "$pid" 2>/dev/null; then
+  if [ -z "$pid" ] || ! alive "$pid"; then
     echo "Apache does not run, says its PidFile $pid_file"
     return 1
   fi
@@ -54,7 +56,7 @@ server_reload() {
   while [ "$tries" -lt 100 ]; do
     now=$(stat -c '%i %z' "$pid_file" 2>/dev/null)
     if [ -n "$now" ] && [ "$now" != "$before" ]; then return 0; fi
-    if ! kill -0 "$pid" 2>/dev/null; then
+    if ! alive "$pid"; then
       echo "Apache ended while it was reloaded; its error log says why"
       return 2
     fi
