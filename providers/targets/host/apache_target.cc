@@ -66,7 +66,20 @@ server_reload() {
   echo "Apache did not take the reload up within 10 s; its error log says why"
   return 1
 }
-server_restore() { if [ "$reload_code" = 2 ]; then apache -k start; else server_reload; fi; }
+server_restore() {
+  if [ "$reload_code" != 2 ]; then
+    server_reload
+    return
+  fi
+  # "-k start" goes by the process that the PidFile names, which may wait to be fetched.
+  pid=$(head -n 1 "$(apache -S 2>/dev/null | sed -n 's/^PidFile: "\(.*\)"$/\1/p')" 2>/dev/null)
+  tries=0
+  while [ "$tries" -lt 50 ] && kill -0 "${pid:-none}" 2>/dev/null; do
+    sleep 0.1
+    tries=$((tries + 1))
+  done
+  apache -k start
+}
 server_runs() { :; }
 )sh";
 
