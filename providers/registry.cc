@@ -1,5 +1,7 @@
 #include "providers/registry.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +12,8 @@
 #include "providers/issuers/ca/ca_issuer.h"
 #include "providers/notifiers/smtp/smtp_notifier.h"
 #include "providers/settings.h"
+#include "providers/targets/host/apache_target.h"
+#include "providers/targets/host/haproxy_target.h"
 #include "providers/targets/host/host_settings.h"
 #include "providers/targets/host/nginx_target.h"
 #include "providers/targets/kubernetes/secret_target.h"
@@ -23,6 +27,25 @@ Error UnknownType(std::string_view what, const seams::ProviderRef& object) {
   return MakeError(
       ErrorCode::kInvalid, "TypeUnknown",
       "this version of certflow has no " + std::string(what) + " of type " + object.type);
+}
+
+// The servers that are reached over SSH.
+struct HostType {
+  std::string_view type;
+  Result<std::unique_ptr<seams::Target>> (*connect)(std::string_view settings,
+                                                    std::unique_ptr<net::Shell> shell);
+  Result<host::HostReadiness> (*check)(const Context& ctx, std::string_view settings,
+                                       net::Shell& shell);
+};
+constexpr HostType kHostTypes[] = {
+    {"nginx", host::MakeNginxTarget, host::CheckNginxHost},
+    {"apache", host::MakeApacheTarget, host::CheckApacheHost},
+    {"haproxy", host::MakeHaproxyTarget, host::CheckHaproxyHost},
+};
+const HostType* FindHostType(std::string_view type) {
+  const auto* found = std::find_if(std::begin(kHostTypes), std::end(kHostTypes),
+                                   [&](const HostType& host) { return host.type == type; });
+  return found == std::end(kHostTypes) ? nullptr : found;
 }
 
 class Registry : public seams::Connector {
@@ -44,9 +67,9 @@ class Registry : public seams::Connector {
   Result<std::unique_ptr<seams::Target>> ConnectTarget(const Context& ctx,
                                                        const seams::TargetRef& target) override {
     if (target.provider.type == "kubernetes") return SecretTargetFor(target);
-    if (target.provider.type == "nginx") {
+    if (const HostType* host = FindHostType(target.provider.type)) {
       CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target.provider));
-      return host::MakeNginxTarget(target.provider.settings, std::move(shell));
+      return host->connect(target.provider.settings, std::move(shell));
     }
     return UnknownType("target", target.provider);
   }
@@ -84,9 +107,10 @@ class Registry : public seams::Connector {
                                             const seams::ProviderRef& target) override {
     if (target.type == "kubernetes")
       return seams::Readiness{"writes TLS Secrets here", {}, {}, {}, {}, {}};
-    if (target.type != "nginx") return UnknownType("target", target);
+    const HostType* host = FindHostType(target.type);
+    if (host == nullptr) return UnknownType("target", target);
     CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target));
-    CF_ASSIGN_OR_RETURN(auto found, host::CheckNginxHost(ctx, target.settings, *shell));
+    CF_ASSIGN_OR_RETURN(auto found, host->check(ctx, target.settings, *shell));
     seams::Readiness out;
     out.message = found.server;
     out.warning = found.warning;
@@ -101,7 +125,7 @@ class Registry : public seams::Connector {
 
   seams::Party PartyOf(const seams::ProviderRef& object) const override {
     nlohmann::json settings = ParseSettingsObject(object.settings);
-    if (object.type == "nginx") {
+    if (FindHostType(object.type) != nullptr) {
       return {"ssh/" + settings.value("host", "") + ":" +
               std::to_string(settings.value("port", 22))};
     }
@@ -122,7 +146,7 @@ class Registry : public seams::Connector {
 
   Result<std::unique_ptr<net::Shell>> ConnectShell(const Context& ctx,
                                                    const seams::ProviderRef& target) {
-    CF_ASSIGN_OR_RETURN(auto settings, host::ParseNginxSettings(target.settings));
+    CF_ASSIGN_OR_RETURN(auto settings, host::ParseHostSettings(target.settings));
     net::SshEndpoint endpoint;
     endpoint.host = settings.host;
     endpoint.port = settings.port;

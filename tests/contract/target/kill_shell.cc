@@ -6,9 +6,9 @@
 namespace certflow::contract {
 namespace {
 
-constexpr const char* kCommands[] = {"mv",   "ln",       "rm",       "mkdir", "rmdir",
-                                     "cp",   "chmod",    "chown",    "cat",   "head",
-                                     "sync", "readlink", "sha256sum"};
+constexpr const char* kCommands[] = {"mv",   "ln",       "rm",        "mkdir", "rmdir",
+                                     "cp",   "chmod",    "chown",     "cat",   "head",
+                                     "sync", "readlink", "sha256sum", "socat"};
 
 // Stands in for a command: counts, and kills the script instead when its turn has come.
 constexpr std::string_view kStandIn = R"sh(#!/bin/sh

@@ -5,10 +5,7 @@
 
 #include <filesystem>
 
-#include "controller/pki/certificate.h"
-#include "controller/pki/key.h"
-#include "tests/contract/target/kill_shell.h"
-#include "tests/contract/target/nginx_world.h"
+#include "tests/contract/target/host_world.h"
 #include "tests/contract/target/target_contract.h"
 
 namespace certflow::contract {
@@ -16,13 +13,15 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::unique_ptr<TargetWorld> PlainFiles() { return std::make_unique<NginxWorld>("plain", false); }
-std::unique_ptr<TargetWorld> OneFile() { return std::make_unique<NginxWorld>("combined", false); }
-std::unique_ptr<TargetWorld> OverSsh() { return std::make_unique<NginxWorld>("plain", true); }
+std::unique_ptr<TargetWorld> PlainFiles() { return std::make_unique<HostWorld>("plain", false); }
+std::unique_ptr<TargetWorld> OneFile() { return std::make_unique<HostWorld>("combined", false); }
+std::unique_ptr<TargetWorld> OverSsh() { return std::make_unique<HostWorld>("plain", true); }
+std::unique_ptr<TargetWorld> ByName() { return std::make_unique<HostWorld>("nginx-sites", false); }
 
 INSTANTIATE_TEST_SUITE_P(NginxWithTwoFiles, TargetContract, testing::Values(&PlainFiles));
 INSTANTIATE_TEST_SUITE_P(NginxWithOneFile, TargetContract, testing::Values(&OneFile));
 INSTANTIATE_TEST_SUITE_P(NginxOverSsh, TargetContract, testing::Values(&OverSsh));
+INSTANTIATE_TEST_SUITE_P(NginxByName, TargetContract, testing::Values(&ByName));
 
 class NginxTargetTest : public testing::Test {
  protected:
@@ -43,7 +42,7 @@ class NginxTargetTest : public testing::Test {
   std::string original_version() const { return "original-" + original_.fingerprint.substr(0, 8); }
 
   std::unique_ptr<Clock> clock_ = MakeSystemClock();
-  NginxWorld world_{"plain", true};
+  HostWorld world_{"plain", true};
   seams::Binding at_;
   const Pair original_ = MakePair("original.test");
   const Pair first_ = MakePair("first.test");
@@ -106,8 +105,9 @@ TEST_F(NginxTargetTest, AConfigurationThatIsBrokenAlreadyIsLeftAlone) {
 // what cannot be loaded is taken back, and the server keeps serving.
 TEST_F(NginxTargetTest, FilesThatTheServerRefusesAreTakenBack) {
   ASSERT_TRUE(world_.Connect()->Stage(ctx(), at_, first_.AsBundle("st-1")).ok());
-  // The disk spoils the version after it was staged.
+  // Somebody puts another key into the version after it was staged.
   test::WriteFile(world_.folder(at_) + "/st-1/privkey.pem", second_.key);
+  fs::remove(world_.folder(at_) + "/st-1/sums");
   const auto active = world_.Connect()->Activate(ctx(), at_, {"st-1"});
   ASSERT_FALSE(active.ok());
   EXPECT_EQ(active.error().code, ErrorCode::kRefused);
@@ -263,92 +263,17 @@ TEST_F(NginxTargetTest, TheProbeTellsVersionAndBrokenConfiguration) {
   EXPECT_NE(no_file.error().message.find("/no/nginx.conf"), std::string::npos);
 }
 
-class NginxKillTest : public NginxTargetTest {
- protected:
-  // Kills a script of `act` at each of its commands, checks what is live, and finishes.
-  template <typename Act>
-  void Sweep(bool occupied, bool deployed, const Pair& wanted, const std::string& version,
-             Act act) {
-    for (int n = 1;; ++n) {
-      SCOPED_TRACE("killed before command " + std::to_string(n));
-      world_.Empty(at_);
-      if (occupied) world_.PutForeign(at_, original_);
-      if (deployed) Deploy(first_, "st-1");
-      points_.Arm(n);
-      act(*world_.ConnectBy(points_.MakeShell()));
-      const bool struck = points_.commands() >= n;
-      points_.Arm(0);
-      CheckLive(occupied);
-      Finish(wanted, version);
-      if (!struck) {
-        EXPECT_GT(n, 5) << "the stand-ins were used";
-        return;
-      }
-    }
-  }
-  void CheckLive(bool must_be_there) {
-    const auto live = world_.Live(at_);
-    ASSERT_TRUE(live.has_value() || !must_be_there);
-    if (!live) return;
-    const auto key = pki::PrivateKey::FromPem(live->key);
-    ASSERT_TRUE(key.ok() && pki::CheckPair(live->chain, *key).ok());
-  }
-  void Finish(const Pair& wanted, const std::string& version) {
-    auto target = world_.ConnectBy(std::make_unique<test::LocalShell>());
-    auto state = target->Observe(ctx(), at_);
-    ASSERT_TRUE(state.ok()) << state.error().message;
-    if (version.starts_with("st-")) {
-      const auto staged = target->Stage(ctx(), at_, wanted.AsBundle(version));
-      ASSERT_TRUE(staged.ok()) << staged.error().message;
-    }
-    if (state->active != version || !state->running) {
-      const auto active = target->Activate(ctx(), at_, {version});
-      ASSERT_TRUE(active.ok()) << active.error().message;
-    }
-    state = target->Observe(ctx(), at_);
-    ASSERT_TRUE(state.ok());
-    EXPECT_EQ(state->active, version);
-    EXPECT_TRUE(state->running);
-    EXPECT_EQ(*world_.Live(at_), wanted);
-    ASSERT_TRUE(target->Prune(ctx(), at_, {}).ok());
-    for (const auto& entry : fs::directory_iterator(world_.folder(at_))) {
-      EXPECT_NE(entry.path().filename().string().front(), '.') << "nothing unfinished stays";
-    }
-  }
-
-  KillPoints points_;
-};
-
-TEST_F(NginxKillTest, StageKilledAtEveryCommand) {
-  Sweep(true, false, first_, "st-1", [&](seams::Target& target) {
-    (void)target.Stage(ctx(), at_, first_.AsBundle("st-1")).ok();
-  });
-}
-
-TEST_F(NginxKillTest, ActivateKilledAtEveryCommand) {
-  Sweep(true, true, second_, "st-2", [&](seams::Target& target) {
-    auto sound = world_.ConnectBy(std::make_unique<test::LocalShell>());
-    ASSERT_TRUE(sound->Stage(ctx(), at_, second_.AsBundle("st-2")).ok());
-    (void)target.Activate(ctx(), at_, {"st-2"}).ok();
-  });
-}
-
-TEST_F(NginxKillTest, FirstActivateKilledAtEveryCommand) {
-  Sweep(false, false, first_, "st-1", [&](seams::Target& target) {
-    auto sound = world_.ConnectBy(std::make_unique<test::LocalShell>());
-    ASSERT_TRUE(sound->Stage(ctx(), at_, first_.AsBundle("st-1")).ok());
-    (void)target.Activate(ctx(), at_, {"st-1"}).ok();
-  });
-}
-
-TEST_F(NginxKillTest, DeactivateKilledAtEveryCommand) {
-  Sweep(false, true, second_, "st-2",
-        [&](seams::Target& target) { (void)target.Deactivate(ctx(), at_, {}).ok(); });
-}
-
-TEST_F(NginxKillTest, PruneKilledAtEveryCommand) {
-  Sweep(true, true, first_, "st-1",
-        [&](seams::Target& target) { (void)target.Prune(ctx(), at_, {}).ok(); });
+//
+TEST_F(NginxTargetTest, AVersionThatTheDiskSpoiledIsNotActivated) {
+  ASSERT_TRUE(world_.Connect()->Stage(ctx(), at_, first_.AsBundle("st-1")).ok());
+  test::WriteFile(world_.folder(at_) + "/st-1/privkey.pem", second_.key);
+  const auto active = world_.Connect()->Activate(ctx(), at_, {"st-1"});
+  ASSERT_FALSE(active.ok());
+  EXPECT_EQ(active.error().code, ErrorCode::kRefused);
+  EXPECT_EQ(active.error().reason, "VersionDamaged");
+  EXPECT_EQ(world_.Live(at_)->fingerprint, original_.fingerprint);
+  Deploy(first_, "st-1");
+  EXPECT_EQ(*world_.Live(at_), first_) << "staging again makes it whole";
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-#include "tests/contract/target/nginx_world.h"
+#include "tests/contract/target/host_world.h"
 
 #include <filesystem>
 #include <map>
@@ -7,6 +7,8 @@
 
 #include "controller/net/address.h"
 #include "controller/pki/certificate.h"
+#include "providers/targets/host/apache_target.h"
+#include "providers/targets/host/haproxy_target.h"
 #include "providers/targets/host/nginx_target.h"
 #include "tests/peers/local_shell.h"
 
@@ -56,8 +58,8 @@ std::unique_ptr<net::Shell> WebhostShell(Peer& host, bool ssh, Clock& clock) {
                                                  {host["host_key"]}}));
 }
 
-NginxWorld::NginxWorld(const std::string& layout, bool ssh)
-    : host_(Webhost(layout)), ssh_(ssh), clock_(MakeSystemClock()) {
+HostWorld::HostWorld(const std::string& layout, bool ssh)
+    : layout_(layout), host_(Webhost(layout)), ssh_(ssh), clock_(MakeSystemClock()) {
   original_certificate_ = host_.folder() / "original-cert";
   original_key_ = host_.folder() / "original-key";
   if (!fs::exists(original_certificate_)) {
@@ -66,52 +68,75 @@ NginxWorld::NginxWorld(const std::string& layout, bool ssh)
   }
 }
 
-NginxWorld::~NginxWorld() {
+HostWorld::~HostWorld() {
   Empty(Binding("site"));
   fs::copy_file(original_certificate_, host_["cert"]);
   if (host_["cert"] != host_["keyfile"]) fs::copy_file(original_key_, host_["keyfile"]);
 }
 
-std::string NginxWorld::settings(bool sudo) const {
-  const nlohmann::json settings = {{"host", "web.test"},
-                                   {"sudo", sudo},
-                                   {"nginxPath", host_["nginx"]},
-                                   {"configFile", host_["config"]},
-                                   {"challengeDirectory", host_["challenges"]}};
+std::string HostWorld::type() const {
+  if (layout_.starts_with("apache")) return "apache";
+  return layout_.starts_with("haproxy") ? "haproxy" : "nginx";
+}
+
+std::string HostWorld::settings(bool sudo) const {
+  nlohmann::json settings = {{"host", "web.test"},
+                             {"sudo", sudo},
+                             {type() + "Path", host_["server"]},
+                             {"configFile", host_["config"]}};
+  if (type() == "nginx") settings["challengeDirectory"] = host_["challenges"];
+  if (type() == "haproxy") {
+    settings["statsSocket"] = host_["socket"];
+    settings["pidFile"] = host_["pid"];
+  }
   return settings.dump();
 }
 
-std::unique_ptr<seams::Target> NginxWorld::ConnectBy(std::unique_ptr<net::Shell> shell) {
-  return std::move(*providers::host::MakeNginxTarget(settings(), std::move(shell)));
+std::unique_ptr<seams::Target> HostWorld::ConnectBy(std::unique_ptr<net::Shell> shell) {
+  namespace host = providers::host;
+  if (type() == "apache") return std::move(*host::MakeApacheTarget(settings(), std::move(shell)));
+  if (type() == "haproxy") return std::move(*host::MakeHaproxyTarget(settings(), std::move(shell)));
+  return std::move(*host::MakeNginxTarget(settings(), std::move(shell)));
 }
 
-std::unique_ptr<seams::Target> NginxWorld::Connect() {
+std::unique_ptr<seams::Target> HostWorld::Connect() {
   return ConnectBy(std::make_unique<CutShell>(WebhostShell(host_, ssh_, *clock_), cut_, count_));
 }
 
-seams::Binding NginxWorld::Binding(const std::string& workflow) const {
-  const bool combined = host_["cert"] == host_["keyfile"];
+seams::Binding HostWorld::Binding(const std::string& workflow) const {
+  const std::string port = host_["https"].substr(host_["https"].rfind(':') + 1);
+  const std::map<std::string, nlohmann::json> names = {
+      {"nginx-sites", {{"serverName", "site.test"}, {"listen", host_["https"]}}},
+      {"apache-sites", {{"virtualHost", "*:" + port}, {"serverName", "site.test"}}},
+      {"apache-single", {{"serverName", "site.test"}}},
+      {"haproxy-list", {{"frontend", "web"}, {"serverName", "site.test"}}},
+  };
   std::string certificate = host_["cert"], key = host_["keyfile"];
   if (workflow != "site") {
-    certificate = host_.folder() / (workflow + ".pem");
-    key = combined ? certificate : host_.folder() / (workflow + ".key");
+    // A process that is told by its socket must know the file.
+    const std::string name = layout_ == "haproxy-dir" ? workflow : "workflow-" + workflow;
+    const fs::path beside = fs::path(certificate).parent_path() / (name + ".pem");
+    key = certificate == key ? beside.string() : beside.string() + ".key";
+    certificate = beside;
   }
-  const nlohmann::json settings = {{"certificateFile", certificate}, {"keyFile", key}};
+  nlohmann::json settings = {{"certificateFile", certificate}, {"keyFile", key}};
+  if (workflow == "site" && names.contains(layout_)) settings = names.at(layout_);
   return {"0/web", "prod", workflow, "uid", settings.dump()};
 }
 
-NginxWorld::Paths NginxWorld::PathsOf(const seams::Binding& at) {
+HostWorld::Paths HostWorld::PathsOf(const seams::Binding& at) const {
   const auto settings = nlohmann::json::parse(at.settings);
+  if (!settings.contains("certificateFile")) return {host_["cert"], host_["keyfile"]};
   return {settings["certificateFile"], settings["keyFile"]};
 }
 
-std::string NginxWorld::folder(const seams::Binding& at) const {
+std::string HostWorld::folder(const seams::Binding& at) const {
   return (fs::path(PathsOf(at).certificate).parent_path() /
           (".certflow-" + at.workflow_ns + "-" + at.workflow_name))
       .string();
 }
 
-void NginxWorld::PutForeign(const seams::Binding& at, const Pair& pair) {
+void HostWorld::PutForeign(const seams::Binding& at, const Pair& pair) {
   const Paths paths = PathsOf(at);
   // As a person would: new files in place of what is there.
   fs::remove(paths.certificate);
@@ -124,14 +149,14 @@ void NginxWorld::PutForeign(const seams::Binding& at, const Pair& pair) {
   test::WriteFile(paths.key, pair.key);
 }
 
-void NginxWorld::Empty(const seams::Binding& at) {
+void HostWorld::Empty(const seams::Binding& at) {
   const Paths paths = PathsOf(at);
   fs::remove(paths.certificate);
   fs::remove(paths.key);
   fs::remove_all(folder(at));
 }
 
-std::optional<Pair> NginxWorld::Live(const seams::Binding& at) {
+std::optional<Pair> HostWorld::Live(const seams::Binding& at) {
   const Paths paths = PathsOf(at);
   if (!fs::exists(paths.certificate) || !fs::exists(paths.key)) return std::nullopt;
   Pair pair{test::ReadFile(paths.certificate), test::ReadFile(paths.key), ""};
@@ -140,25 +165,25 @@ std::optional<Pair> NginxWorld::Live(const seams::Binding& at) {
   return pair;
 }
 
-void NginxWorld::Arm(Cut cut) {
+void HostWorld::Arm(Cut cut) {
   cut_ = cut;
   count_ = 0;
 }
 
-std::string NginxWorld::Served() {
+std::string HostWorld::Served(const std::string& server_name) {
   test::LocalShell shell;
-  const std::string command =
-      "openssl s_client -connect " + host_["https"] + " </dev/null 2>/dev/null | openssl x509";
+  const std::string command = "openssl s_client -connect " + host_["https"] + " -servername " +
+                              server_name + " </dev/null 2>/dev/null | openssl x509";
   auto result = shell.Run({*clock_}, command, {});
   if (!result.ok()) return {};
   const auto chain = pki::ReadChain(result->out);
   return chain.ok() ? chain->front().fingerprint : std::string();
 }
 
-bool NginxWorld::AwaitServed(const std::string& fingerprint) {
+bool HostWorld::AwaitServed(const std::string& fingerprint, const std::string& server_name) {
   const SteadyTime end = clock_->Steady() + std::chrono::seconds(10);
   while (clock_->Steady() < end) {
-    if (Served() == fingerprint) return true;
+    if (Served(server_name) == fingerprint) return true;
   }
   return false;
 }

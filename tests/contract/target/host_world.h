@@ -10,18 +10,19 @@
 
 namespace certflow::contract {
 
-// One webhost a layout ("plain" or "combined") for the whole program: starting one takes longer
-// than a test.
+// One webhost a layout (tests/peers/webhost) for the whole program: starting one takes longer than
+// a test.
 test::Peer& Webhost(const std::string& layout);
 
 // A shell on the host, over SSH or on this machine.
 std::unique_ptr<net::Shell> WebhostShell(test::Peer& host, bool ssh, Clock& clock);
 
-// nginx on a webhost. Leaves it as it was.
-class NginxWorld : public TargetWorld {
+// The server of a webhost. "site" is addressed by its name where the layout has names, any other
+// workflow by files of its own. Leaves the host as it was.
+class HostWorld : public TargetWorld {
  public:
-  NginxWorld(const std::string& layout, bool ssh);
-  ~NginxWorld() override;
+  HostWorld(const std::string& layout, bool ssh);
+  ~HostWorld() override;
 
   std::unique_ptr<seams::Target> Connect() override;
   std::unique_ptr<seams::Target> ConnectBy(std::unique_ptr<net::Shell> shell);
@@ -34,19 +35,22 @@ class NginxWorld : public TargetWorld {
 
   test::Peer& host() { return host_; }
   std::string folder(const seams::Binding& at) const;
-  // What spec.nginx would say.
+  // "nginx", "apache" or "haproxy".
+  std::string type() const;
+  // What the target's spec would say.
   std::string settings(bool sudo = false) const;
-  // SHA-256 of the certificate that nginx serves on its HTTPS port; empty when it does not.
-  std::string Served();
-  // Waits until nginx serves it: a reload ends after the command that asks for it.
-  bool AwaitServed(const std::string& fingerprint);
+  // SHA-256 of the certificate that is served for a name on the HTTPS port; empty when none is.
+  std::string Served(const std::string& server_name = "site.test");
+  // Waits until it is served: a reload ends after the command that asks for it.
+  bool AwaitServed(const std::string& fingerprint, const std::string& server_name = "site.test");
 
  private:
   struct Paths {
     std::string certificate, key;
   };
-  static Paths PathsOf(const seams::Binding& at);
+  Paths PathsOf(const seams::Binding& at) const;
 
+  const std::string layout_;
   test::Peer& host_;
   bool ssh_;
   std::unique_ptr<Clock> clock_;
