@@ -179,7 +179,9 @@ TEST_F(PurgersTest, WhatMendsItselfIsTriedAgainAndWhatDoesNotIsNot) {
       EXPECT_EQ(done.error().retry, row.retry) << channel.type << " " << row.status;
       EXPECT_EQ(done.error().reason, row.reason);
       EXPECT_EQ(done.error().message.find(Cdn::kToken), std::string::npos);
-      if (row.status == 429) EXPECT_EQ(done.error().retry_after, std::chrono::seconds(17));
+      if (row.status == 429) {
+        EXPECT_EQ(done.error().retry_after, std::chrono::seconds(17));
+      }
       ASSERT_TRUE(Purge(channel, {}, {kApp}).ok()) << "done again, it is done";
     }
   }
