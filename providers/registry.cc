@@ -9,6 +9,7 @@
 #include "controller/base/mutex.h"
 #include "controller/pki/certificate.h"
 #include "providers/authorities.h"
+#include "providers/http_objects.h"
 #include "providers/issuers/ca/ca_issuer.h"
 #include "providers/notifiers/smtp/smtp_notifier.h"
 #include "providers/settings.h"
@@ -52,9 +53,11 @@ class Registry : public seams::Connector {
  public:
   explicit Registry(const RegistryParts& parts)
       : parts_(parts),
-        authorities_(parts, [this](const Context& ctx, const seams::ProviderRef& target) {
-          return ConnectShell(ctx, target);
-        }) {}
+        authorities_(parts,
+                     [this](const Context& ctx, const seams::ProviderRef& target) {
+                       return ConnectShell(ctx, target);
+                     }),
+        http_objects_(parts) {}
 
   Result<std::shared_ptr<seams::Issuer>> ConnectIssuer(
       const Context& ctx, const seams::ProviderRef& authority,
@@ -71,22 +74,26 @@ class Registry : public seams::Connector {
       CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target.provider));
       return host->connect(target.provider.settings, std::move(shell));
     }
+    if (target.provider.type == "http") return http_objects_.ConnectTarget(ctx, target.provider);
     return UnknownType("target", target.provider);
   }
 
   Result<std::unique_ptr<seams::Notifier>> ConnectNotifier(
       const Context& ctx, const seams::ProviderRef& channel) override {
+    if (HttpObjects::IsCache(channel)) {
+      return MakeError(ErrorCode::kInvalid, "NotANotifier",
+                       "the channel " + channel.name + " of type " + channel.type +
+                           " is a cache and tells nobody: refer to one of type smtp");
+    }
     if (channel.type != "smtp") return UnknownType("channel", channel);
     CF_ASSIGN_OR_RETURN(SecretBytes password,
                         ReadSecretRef(ctx, parts_.secrets, channel, "passwordSecretRef"));
     return smtp::MakeSmtpNotifier(channel.settings, std::move(password), parts_.mail);
   }
 
-  Result<std::unique_ptr<seams::Purger>> ConnectPurger(const Context&,
+  Result<std::unique_ptr<seams::Purger>> ConnectPurger(const Context& ctx,
                                                        const seams::ProviderRef& channel) override {
-    return MakeError(ErrorCode::kInvalid, "NotAPurger",
-                     "the channel " + channel.name + " of type " + channel.type +
-                         " cannot purge: refer to one of a cache");
+    return http_objects_.ConnectPurger(ctx, channel);
   }
 
   seams::Validator& validator() override { return validator_; }
@@ -107,6 +114,7 @@ class Registry : public seams::Connector {
                                             const seams::ProviderRef& target) override {
     if (target.type == "kubernetes")
       return seams::Readiness{"writes TLS Secrets here", {}, {}, {}, {}, {}};
+    if (target.type == "http") return http_objects_.CheckTarget(ctx, target);
     const HostType* host = FindHostType(target.type);
     if (host == nullptr) return UnknownType("target", target);
     CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target));
@@ -119,6 +127,7 @@ class Registry : public seams::Connector {
 
   Result<seams::Readiness> CheckChannelReady(const Context& ctx,
                                              const seams::ProviderRef& channel) override {
+    if (HttpObjects::IsCache(channel)) return http_objects_.CheckPurger(ctx, channel);
     CF_ASSIGN_OR_RETURN(auto notifier, ConnectNotifier(ctx, channel));
     return seams::Readiness{"settings and credentials are there", {}, {}, {}, {}, {}};
   }
@@ -141,7 +150,7 @@ class Registry : public seams::Connector {
           "smtp/" + settings.value("host", "") + ":" + std::to_string(settings.value("port", 587)),
           1, 4};
     }
-    return {};
+    return HttpObjects::PartyOf(object);
   }
 
   Result<std::unique_ptr<net::Shell>> ConnectShell(const Context& ctx,
@@ -186,6 +195,7 @@ class Registry : public seams::Connector {
   RegistryParts parts_;
   TlsValidator validator_;
   Authorities authorities_;
+  HttpObjects http_objects_;
 };
 
 }  // namespace

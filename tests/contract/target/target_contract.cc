@@ -61,10 +61,23 @@ TargetContract::TargetContract() : world_(GetParam()()), at_(world_->Binding("si
 
 void TargetContract::Deploy(const Pair& pair, const std::string& version) {
   auto target = Connect();
+  const auto before = target->Observe(ctx(), at_);
+  ASSERT_TRUE(before.ok()) << before.error().message;
+  noted_previous_ = before->active;
+  ways_back_[before->active] = before->way_back;
   const auto staged = target->Stage(ctx(), at_, pair.AsBundle(version));
   ASSERT_TRUE(staged.ok()) << staged.error().message;
   const auto active = target->Activate(ctx(), at_, {version});
   ASSERT_TRUE(active.ok()) << active.error().message;
+}
+
+std::string TargetContract::Previous() {
+  if (!Connect()->remembers_previous()) return noted_previous_;
+  return Observe().previous.value_or("(not told)");
+}
+
+Result<void> TargetContract::GoBack(const std::string& version) {
+  return Connect()->Activate(ctx(), at_, {version, true, ways_back_[version]});
 }
 
 void TargetContract::ExpectLive(const Pair& pair) {
@@ -133,14 +146,13 @@ TEST_P(TargetContract, ActivatesOverWhatStoodThereAndTellsWhatItWas) {
   EXPECT_EQ(state.active, "st-1");
   EXPECT_EQ(state.fingerprint, First().fingerprint);
   EXPECT_TRUE(state.running);
-  ASSERT_TRUE(Connect()->remembers_previous());
-  EXPECT_EQ(state.previous, OriginalVersion(Original()));
+  EXPECT_EQ(Previous(), OriginalVersion(Original()));
 }
 
 TEST_P(TargetContract, FirstDeploymentIsTakenOutAgain) {
   Deploy(First(), "st-1");
   ExpectLive(First());
-  EXPECT_EQ(Observe().previous, "");
+  EXPECT_EQ(Previous(), "");
   ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, {}).ok());
   EXPECT_FALSE(world_->Live(at_).has_value());
   EXPECT_EQ(Observe().active, "");
@@ -154,7 +166,7 @@ TEST_P(TargetContract, DeactivateNeverTakesAwayWhatWasThere) {
   ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, {}).ok());
   ExpectLive(Original());
   Deploy(First(), "st-1");
-  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, {}).ok());
+  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, ways_back_[noted_previous_]).ok());
   ExpectLive(Original());
 }
 
@@ -162,14 +174,14 @@ TEST_P(TargetContract, DeactivateNeverTakesAwayWhatWasThere) {
 TEST_P(TargetContract, GoesBackToWhatStoodThereAndForwardAgain) {
   world_->PutForeign(at_, Original());
   Deploy(First(), "st-1");
-  ASSERT_TRUE(Connect()->Activate(ctx(), at_, {OriginalVersion(Original()), true}).ok());
+  ASSERT_TRUE(GoBack(OriginalVersion(Original())).ok());
   ExpectLive(Original());
   EXPECT_EQ(Observe().active, OriginalVersion(Original()));
   ASSERT_TRUE(Connect()->Activate(ctx(), at_, {"st-1"}).ok());
   ExpectLive(First());
   Deploy(Second(), "st-2");
-  EXPECT_EQ(Observe().previous, "st-1");
-  ASSERT_TRUE(Connect()->Activate(ctx(), at_, {"st-1", true}).ok());
+  EXPECT_EQ(Previous(), "st-1");
+  ASSERT_TRUE(GoBack("st-1").ok());
   ExpectLive(First());
 }
 
@@ -211,8 +223,8 @@ TEST_P(TargetContract, SomebodyElsesChangeIsSeenAndKept) {
   EXPECT_EQ(Observe().active, OriginalVersion(other));
   Deploy(Second(), "st-2");
   ExpectLive(Second());
-  EXPECT_EQ(Observe().previous, OriginalVersion(other));
-  ASSERT_TRUE(Connect()->Activate(ctx(), at_, {OriginalVersion(other), true}).ok());
+  EXPECT_EQ(Previous(), OriginalVersion(other));
+  ASSERT_TRUE(GoBack(OriginalVersion(other)).ok());
   ExpectLive(other);
 }
 
@@ -223,7 +235,7 @@ TEST_P(TargetContract, PruneRemovesNeitherActiveNorKept) {
   ASSERT_TRUE(Connect()->Prune(ctx(), at_, {{OriginalVersion(Original())}}).ok());
   ExpectLive(Second());
   EXPECT_EQ(Connect()->Activate(ctx(), at_, {"st-1"}).ok(), false) << "neither kept nor active";
-  ASSERT_TRUE(Connect()->Activate(ctx(), at_, {OriginalVersion(Original()), true}).ok());
+  ASSERT_TRUE(GoBack(OriginalVersion(Original())).ok());
   ExpectLive(Original());
   ASSERT_TRUE(Connect()->Activate(ctx(), at_, {"st-2"}).ok()) << "was active";
   ASSERT_TRUE(Connect()->Prune(ctx(), at_, {}).ok());
@@ -265,7 +277,8 @@ TEST_P(TargetContract, AnotherWorkflowsPlaceIsRefused) {
 
 // What a controller does that was restarted: looks, and goes on with what is missing.
 bool Finish(TargetWorld& world, const Context& ctx, const seams::Binding& at, const Pair& pair,
-            const std::string& version) {
+            const seams::StagedRef& to) {
+  const std::string& version = to.version;
   for (int round = 0; round < 8; ++round) {
     auto target = world.Connect();
     const auto state = target->Observe(ctx, at);
@@ -273,10 +286,10 @@ bool Finish(TargetWorld& world, const Context& ctx, const seams::Binding& at, co
     if (state->active == version && state->running && state->fingerprint == pair.fingerprint) {
       return true;
     }
-    if (!Contains(state->staged, version)) {
+    if (!to.reverting && !Contains(state->staged, version)) {
       (void)target->Stage(ctx, at, pair.AsBundle(version)).ok();
     }
-    (void)target->Activate(ctx, at, {version}).ok();
+    (void)target->Activate(ctx, at, to).ok();
   }
   return false;
 }
@@ -307,7 +320,7 @@ TEST_P(TargetContract, ADeploymentSurvivesEveryCutAndCrash) {
                       (occupied && live->fingerprint == Original().fingerprint));
         }
         world_->Arm({});
-        ASSERT_TRUE(Finish(*world_, ctx(), at_, First(), "st-1"));
+        ASSERT_TRUE(Finish(*world_, ctx(), at_, First(), {"st-1"}));
         ExpectLive(First());
         if (!struck) break;
       }
@@ -322,12 +335,14 @@ TEST_P(TargetContract, GoingBackSurvivesEveryCutAndCrash) {
       Reset(Original());
       Deploy(First(), "st-1");
       world_->Arm({n, after});
-      (void)Connect()->Activate(ctx(), at_, {OriginalVersion(Original()), true}).ok();
+      (void)GoBack(OriginalVersion(Original())).ok();
       const bool struck = world_->interactions() >= n;
       const auto live = world_->Live(at_);
       ASSERT_TRUE(live.has_value() && Fits(*live));
       world_->Arm({});
-      ASSERT_TRUE(Finish(*world_, ctx(), at_, Original(), OriginalVersion(Original())));
+      ASSERT_TRUE(
+          Finish(*world_, ctx(), at_, Original(),
+                 {OriginalVersion(Original()), true, ways_back_[OriginalVersion(Original())]}));
       ExpectLive(Original());
       if (!struck) break;
     }

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,8 +51,13 @@ class TargetContract : public testing::TestWithParam<std::unique_ptr<TargetWorld
   TargetContract();
   Context ctx() { return {clock_}; }
   std::unique_ptr<seams::Target> Connect() { return world_->Connect(); }
-  // Stages and activates, in one process, and expects it to work.
+  // Stages and activates, in one process, and expects it to work. Notes the way back before, as
+  // the ledger does.
   void Deploy(const Pair& pair, const std::string& version);
+  // What was active before the last Deploy, as the target tells it or the note says.
+  std::string Previous();
+  // Goes back to a version that was active before a Deploy.
+  Result<void> GoBack(const std::string& version);
   void ExpectLive(const Pair& pair);
   seams::TargetState Observe();
   void Reset(const std::optional<Pair>& foreign);
@@ -59,6 +65,8 @@ class TargetContract : public testing::TestWithParam<std::unique_ptr<TargetWorld
   fakes::SimulatedClock clock_;
   std::unique_ptr<TargetWorld> world_;
   seams::Binding at_;
+  std::map<std::string, seams::WayBack> ways_back_;  // by version
+  std::string noted_previous_;
 };
 
 }  // namespace certflow::contract

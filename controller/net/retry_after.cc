@@ -1,11 +1,11 @@
+#include "controller/net/retry_after.h"
+
 #include <algorithm>
 #include <array>
 #include <charconv>
 #include <chrono>
 
-#include "providers/issuers/acme/problem.h"
-
-namespace certflow::providers::acme {
+namespace certflow::net {
 namespace {
 
 using std::chrono::seconds;
@@ -53,7 +53,7 @@ std::optional<Duration> DeltaSeconds(std::string_view text) {
 
 }  // namespace
 
-std::optional<Duration> RetryAfter(const net::HttpResponse& response, WallTime now) {
+std::optional<Duration> RetryAfter(const HttpResponse& response, WallTime now) {
   const std::string_view text = response.header("retry-after");
   if (const auto delta = DeltaSeconds(text)) return std::clamp(*delta, kShortest, kLongest);
   const std::optional<WallTime> at = HttpDate(text);
@@ -64,4 +64,4 @@ std::optional<Duration> RetryAfter(const net::HttpResponse& response, WallTime n
   return std::clamp<Duration>(wait, kShortest, kLongest);
 }
 
-}  // namespace certflow::providers::acme
+}  // namespace certflow::net
