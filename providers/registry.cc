@@ -13,6 +13,7 @@
 #include "providers/issuers/ca/ca_issuer.h"
 #include "providers/notifiers/smtp/smtp_notifier.h"
 #include "providers/settings.h"
+#include "providers/targets/f5/f5_target.h"
 #include "providers/targets/host/apache_target.h"
 #include "providers/targets/host/haproxy_target.h"
 #include "providers/targets/host/host_settings.h"
@@ -53,6 +54,7 @@ class Registry : public seams::Connector {
  public:
   explicit Registry(const RegistryParts& parts)
       : parts_(parts),
+        f5_(parts.http),
         authorities_(parts,
                      [this](const Context& ctx, const seams::ProviderRef& target) {
                        return ConnectShell(ctx, target);
@@ -75,6 +77,10 @@ class Registry : public seams::Connector {
       return host->connect(target.provider.settings, std::move(shell));
     }
     if (target.provider.type == "http") return http_objects_.ConnectTarget(ctx, target.provider);
+    if (target.provider.type == "f5") {
+      CF_ASSIGN_OR_RETURN(auto login, F5Login(ctx, target.provider));
+      return f5_.Connect(target.provider, std::move(login));
+    }
     return UnknownType("target", target.provider);
   }
 
@@ -115,6 +121,10 @@ class Registry : public seams::Connector {
     if (target.type == "kubernetes")
       return seams::Readiness{"writes TLS Secrets here", {}, {}, {}, {}, {}};
     if (target.type == "http") return http_objects_.CheckTarget(ctx, target);
+    if (target.type == "f5") {
+      CF_ASSIGN_OR_RETURN(auto login, F5Login(ctx, target));
+      return f5_.CheckReady(ctx, target, std::move(login));
+    }
     const HostType* host = FindHostType(target.type);
     if (host == nullptr) return UnknownType("target", target);
     CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target));
@@ -138,6 +148,7 @@ class Registry : public seams::Connector {
       return {"ssh/" + settings.value("host", "") + ":" +
               std::to_string(settings.value("port", 22))};
     }
+    if (object.type == "f5") return f5::F5Targets::PartyOf(object);
     // Servers that are made for many at once.
     constexpr int kManyActions = 32;
     constexpr int kManyReads = 64;
@@ -172,6 +183,15 @@ class Registry : public seams::Connector {
   }
 
  private:
+  Result<f5::F5Targets::Login> F5Login(const Context& ctx, const seams::ProviderRef& target) {
+    f5::F5Targets::Login login;
+    CF_ASSIGN_OR_RETURN(login.user,
+                        ReadSecretRef(ctx, parts_.secrets, target, "usernameSecretRef"));
+    CF_ASSIGN_OR_RETURN(login.password,
+                        ReadSecretRef(ctx, parts_.secrets, target, "passwordSecretRef"));
+    return login;
+  }
+
   // A target writes only into its own namespace; the workflow's own Secret is beside the workflow.
   Result<std::unique_ptr<seams::Target>> SecretTargetFor(const seams::TargetRef& target) {
     nlohmann::json binding = ParseSettingsObject(target.binding.settings);
@@ -194,6 +214,7 @@ class Registry : public seams::Connector {
 
   RegistryParts parts_;
   TlsValidator validator_;
+  f5::F5Targets f5_;
   Authorities authorities_;
   HttpObjects http_objects_;
 };

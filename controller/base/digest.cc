@@ -4,6 +4,7 @@
 #include <new>
 
 #include "controller/base/base64.h"
+#include "controller/base/sha1.h"
 
 namespace certflow {
 namespace {
@@ -11,6 +12,17 @@ namespace {
 bool IsHmacDigest(std::string_view digest) {
   return digest == "SHA1" || digest == "SHA224" || digest == "SHA256" || digest == "SHA384" ||
          digest == "SHA512";
+}
+
+std::string Digest(std::string_view bytes, const EVP_MD* kind, std::size_t length) {
+  std::string digest(length, '\0');
+  unsigned int size = 0;
+  const int done =
+      EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &size,
+                 kind, nullptr);
+  // Both are in every provider; only memory can be missing.
+  if (done != 1) throw std::bad_alloc();
+  return digest;
 }
 
 }  // namespace
@@ -27,16 +39,8 @@ std::string HexEncode(std::string_view bytes) {
   return text;
 }
 
-std::string Sha256(std::string_view bytes) {
-  std::string digest(32, '\0');
-  unsigned int size = 0;
-  const int done =
-      EVP_Digest(bytes.data(), bytes.size(), reinterpret_cast<unsigned char*>(digest.data()), &size,
-                 EVP_sha256(), nullptr);
-  // SHA-256 is in every provider; only memory can be missing.
-  if (done != 1) throw std::bad_alloc();
-  return digest;
-}
+std::string Sha256(std::string_view bytes) { return Digest(bytes, EVP_sha256(), 32); }
+std::string Sha1(std::string_view bytes) { return Digest(bytes, EVP_sha1(), 20); }
 
 Result<std::string> Hmac(std::string_view digest, std::string_view key, std::string_view data) {
   if (!IsHmacDigest(digest)) {

@@ -25,6 +25,7 @@ Meaning MeaningOf(CURLcode code) {
       return {ErrorCode::kInvalid, "InvalidClientCertificate"};
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
+    case CURLE_SSL_PINNEDPUBKEYNOTMATCH:
       return {ErrorCode::kUntrusted, "ServerNotTrusted"};
     case CURLE_COULDNT_RESOLVE_HOST:
     case CURLE_COULDNT_RESOLVE_PROXY:

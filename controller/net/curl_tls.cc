@@ -12,6 +12,15 @@ curl_blob BlobOf(std::string_view bytes) {
   return curl_blob{data, bytes.size(), CURL_BLOB_NOCOPY};
 }
 
+// libcurl's own form; it is compared even where nothing else of the certificate is.
+std::string PinsOf(const TlsOptions& options) {
+  std::string pins;
+  for (const std::string& pin : options.public_key_pins) {
+    pins += (pins.empty() ? "sha256//" : ";sha256//") + pin;
+  }
+  return pins;
+}
+
 void ApplyIdentity(CURL* easy, const PreparedTls& tls) {
   if (tls.client_cert_pem.empty()) return;
   curl_blob cert = BlobOf(tls.client_cert_pem);
@@ -58,7 +67,9 @@ void ApplyTls(CURL* easy, const PreparedTls* tls) {
     // The blob replaces the system's file, not its folder, which would stay trusted beside it.
     curl_easy_setopt(easy, CURLOPT_CAPATH, nullptr);
   }
-  if (tls->options->insecure_skip_verify) {
+  const bool pinned = !tls->options->public_key_pins.empty();
+  if (pinned) curl_easy_setopt(easy, CURLOPT_PINNEDPUBLICKEY, PinsOf(*tls->options).c_str());
+  if (pinned || tls->options->insecure_skip_verify) {
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 0L);
   }

@@ -21,6 +21,9 @@ struct TlsOptions {
   SecretBytes client_key_pem;
   std::string server_name;            // SNI and verification name, when not the URL's host
   bool insecure_skip_verify = false;  // turning it on is logged by whoever decides so
+  // Base64 of SHA-256 over a public key (SubjectPublicKeyInfo). Where there are any, the server's
+  // key must be one of them, and that alone is its identity: names, dates and roots do not count.
+  std::vector<std::string> public_key_pins;
 };
 
 // Which addresses a request may go to. Link-local (169.254.0.0/16, fe80::/10), the metadata

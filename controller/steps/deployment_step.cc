@@ -80,13 +80,21 @@ Result<ActResult> DeploymentStep::Act(const Context& ctx, const StepScope& scope
                                       const workflow::Needed& needed) {
   CF_ASSIGN_OR_RETURN(auto at, ConnectTargetOf(ctx, scope, parts_.connector, scope.entry));
   workflow::StepMemo memo = needed.memo;
-  if (needed.action != kActionActivate) {
+  const auto stage = [&]() -> Result<void> {
     CF_ASSIGN_OR_RETURN(auto bundle, LoadBundle(ctx, scope));
     CF_RETURN_IF_ERROR(at.target->Stage(ctx, at.binding, *bundle));
     memo[kMemoStaged] = "true";
-  }
+    return {};
+  };
+  if (needed.action != kActionActivate) CF_RETURN_IF_ERROR(stage());
   if (needed.action != kActionStage) {
-    CF_RETURN_IF_ERROR(at.target->Activate(ctx, at.binding, {scope.run.meta.name}));
+    auto active = at.target->Activate(ctx, at.binding, {scope.run.meta.name});
+    // What was staged has gone: another unit has taken over, or somebody removed it.
+    if (!active.ok() && active.error().reason == "VersionMissing") {
+      CF_RETURN_IF_ERROR(stage());
+      active = at.target->Activate(ctx, at.binding, {scope.run.meta.name});
+    }
+    CF_RETURN_IF_ERROR(std::move(active));
     NoteActivated(memo, ctx.clock.Now());
   }
   ActResult result;

@@ -36,6 +36,23 @@ std::string OriginalVersion(const Pair& pair) {
   return "original-" + pair.fingerprint.substr(0, 8);
 }
 
+std::map<std::string, Pair>& MadePairs() {
+  static std::map<std::string, Pair> pairs;
+  return pairs;
+}
+
+// Looks until the target is through with what follows a switch, and asks again where it says so.
+bool Settle(seams::Target& target, const Context& ctx, const seams::Binding& at,
+            const seams::StagedRef& which) {
+  for (int round = 0; round < 30; ++round) {
+    const auto state = target.Observe(ctx, at);
+    if (!state.ok()) return false;
+    if (state->running && state->settling.empty()) return true;
+    if (!state->running) (void)target.Activate(ctx, at, which).ok();
+  }
+  return false;
+}
+
 }  // namespace
 
 seams::Bundle Pair::AsBundle(const std::string& version) const {
@@ -51,8 +68,15 @@ Pair MakePair(const std::string& name) {
   spec.not_before = now - std::chrono::hours(24);
   spec.not_after = now + std::chrono::hours(24 * 30);
   const fakes::TestCertificate made = fakes::MakeCertificate(spec);
-  return {made.pem, std::string(made.key.ToPem().Reveal()),
-          pki::ReadChain(made.pem)->front().fingerprint};
+  Pair pair{made.pem, std::string(made.key.ToPem().Reveal()),
+            pki::ReadChain(made.pem)->front().fingerprint};
+  MadePairs()[pair.fingerprint] = pair;
+  return pair;
+}
+
+std::optional<Pair> PairOf(const std::string& fingerprint) {
+  const auto found = MadePairs().find(fingerprint);
+  return found == MadePairs().end() ? std::nullopt : std::optional(found->second);
 }
 
 TargetContract::TargetContract() : world_(GetParam()()), at_(world_->Binding("site")) {
@@ -64,20 +88,24 @@ void TargetContract::Deploy(const Pair& pair, const std::string& version) {
   const auto before = target->Observe(ctx(), at_);
   ASSERT_TRUE(before.ok()) << before.error().message;
   noted_previous_ = before->active;
-  ways_back_[before->active] = before->way_back;
+  ways_[before->active] = before->way_back;
   const auto staged = target->Stage(ctx(), at_, pair.AsBundle(version));
   ASSERT_TRUE(staged.ok()) << staged.error().message;
   const auto active = target->Activate(ctx(), at_, {version});
   ASSERT_TRUE(active.ok()) << active.error().message;
+  ASSERT_TRUE(Settle(*target, ctx(), at_, {version}));
+}
+
+void TargetContract::Switch(const seams::StagedRef& which) {
+  auto target = Connect();
+  const auto active = target->Activate(ctx(), at_, which);
+  ASSERT_TRUE(active.ok()) << active.error().message;
+  ASSERT_TRUE(Settle(*target, ctx(), at_, which));
 }
 
 std::string TargetContract::Previous() {
   if (!Connect()->remembers_previous()) return noted_previous_;
   return Observe().previous.value_or("(not told)");
-}
-
-Result<void> TargetContract::GoBack(const std::string& version) {
-  return Connect()->Activate(ctx(), at_, {version, true, ways_back_[version]});
 }
 
 void TargetContract::ExpectLive(const Pair& pair) {
@@ -153,10 +181,11 @@ TEST_P(TargetContract, FirstDeploymentIsTakenOutAgain) {
   Deploy(First(), "st-1");
   ExpectLive(First());
   EXPECT_EQ(Previous(), "");
-  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, {}).ok());
+  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, ways_[""]).ok());
   EXPECT_FALSE(world_->Live(at_).has_value());
   EXPECT_EQ(Observe().active, "");
-  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, {}).ok()) << "twice is once";
+  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, ways_[""]).ok()) << "twice is once";
+  ASSERT_TRUE(Settle(*Connect(), ctx(), at_, {}));
   Deploy(Second(), "st-2");
   ExpectLive(Second());
 }
@@ -166,7 +195,8 @@ TEST_P(TargetContract, DeactivateNeverTakesAwayWhatWasThere) {
   ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, {}).ok());
   ExpectLive(Original());
   Deploy(First(), "st-1");
-  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, ways_back_[noted_previous_]).ok());
+  const seams::WayBack way_back = ways_[OriginalVersion(Original())];
+  ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, way_back).ok());
   ExpectLive(Original());
 }
 
@@ -174,14 +204,14 @@ TEST_P(TargetContract, DeactivateNeverTakesAwayWhatWasThere) {
 TEST_P(TargetContract, GoesBackToWhatStoodThereAndForwardAgain) {
   world_->PutForeign(at_, Original());
   Deploy(First(), "st-1");
-  ASSERT_TRUE(GoBack(OriginalVersion(Original())).ok());
+  GoBack(OriginalVersion(Original()));
   ExpectLive(Original());
   EXPECT_EQ(Observe().active, OriginalVersion(Original()));
-  ASSERT_TRUE(Connect()->Activate(ctx(), at_, {"st-1"}).ok());
+  Switch({"st-1"});
   ExpectLive(First());
   Deploy(Second(), "st-2");
   EXPECT_EQ(Previous(), "st-1");
-  ASSERT_TRUE(GoBack("st-1").ok());
+  GoBack("st-1");
   ExpectLive(First());
 }
 
@@ -224,7 +254,7 @@ TEST_P(TargetContract, SomebodyElsesChangeIsSeenAndKept) {
   Deploy(Second(), "st-2");
   ExpectLive(Second());
   EXPECT_EQ(Previous(), OriginalVersion(other));
-  ASSERT_TRUE(GoBack(OriginalVersion(other)).ok());
+  GoBack(OriginalVersion(other));
   ExpectLive(other);
 }
 
@@ -235,9 +265,9 @@ TEST_P(TargetContract, PruneRemovesNeitherActiveNorKept) {
   ASSERT_TRUE(Connect()->Prune(ctx(), at_, {{OriginalVersion(Original())}}).ok());
   ExpectLive(Second());
   EXPECT_EQ(Connect()->Activate(ctx(), at_, {"st-1"}).ok(), false) << "neither kept nor active";
-  ASSERT_TRUE(GoBack(OriginalVersion(Original())).ok());
+  GoBack(OriginalVersion(Original()));
   ExpectLive(Original());
-  ASSERT_TRUE(Connect()->Activate(ctx(), at_, {"st-2"}).ok()) << "was active";
+  Switch({"st-2"});
   ASSERT_TRUE(Connect()->Prune(ctx(), at_, {}).ok());
   ASSERT_TRUE(Connect()->Prune(ctx(), at_, {}).ok()) << "twice is once";
   ExpectLive(Second());
@@ -257,6 +287,7 @@ TEST_P(TargetContract, TwoWorkflowsDoNotTouchEachOther) {
   ExpectLive(First());
   EXPECT_EQ(world_->Live(other)->fingerprint, Second().fingerprint);
   ASSERT_TRUE(Connect()->Deactivate(ctx(), other, {}).ok());
+  ASSERT_TRUE(Settle(*Connect(), ctx(), other, {}));
   ASSERT_TRUE(Connect()->Prune(ctx(), other, {}).ok());
   ExpectLive(First());
   EXPECT_EQ(Observe().active, "st-1");
@@ -277,19 +308,20 @@ TEST_P(TargetContract, AnotherWorkflowsPlaceIsRefused) {
 
 // What a controller does that was restarted: looks, and goes on with what is missing.
 bool Finish(TargetWorld& world, const Context& ctx, const seams::Binding& at, const Pair& pair,
-            const seams::StagedRef& to) {
-  const std::string& version = to.version;
-  for (int round = 0; round < 8; ++round) {
+            const seams::StagedRef& which) {
+  const std::string& version = which.version;
+  for (int round = 0; round < 12; ++round) {
     auto target = world.Connect();
     const auto state = target->Observe(ctx, at);
     if (!state.ok()) continue;
     if (state->active == version && state->running && state->fingerprint == pair.fingerprint) {
-      return true;
+      if (state->settling.empty()) return true;
+      continue;
     }
-    if (!to.reverting && !Contains(state->staged, version)) {
+    if (!which.reverting && !Contains(state->staged, version)) {
       (void)target->Stage(ctx, at, pair.AsBundle(version)).ok();
     }
-    (void)target->Activate(ctx, at, to).ok();
+    (void)target->Activate(ctx, at, which).ok();
   }
   return false;
 }
@@ -335,14 +367,14 @@ TEST_P(TargetContract, GoingBackSurvivesEveryCutAndCrash) {
       Reset(Original());
       Deploy(First(), "st-1");
       world_->Arm({n, after});
-      (void)GoBack(OriginalVersion(Original())).ok();
+      const std::string original = OriginalVersion(Original());
+      const seams::StagedRef back{original, true, ways_[original]};
+      (void)Connect()->Activate(ctx(), at_, back).ok();
       const bool struck = world_->interactions() >= n;
       const auto live = world_->Live(at_);
       ASSERT_TRUE(live.has_value() && Fits(*live));
       world_->Arm({});
-      ASSERT_TRUE(
-          Finish(*world_, ctx(), at_, Original(),
-                 {OriginalVersion(Original()), true, ways_back_[OriginalVersion(Original())]}));
+      ASSERT_TRUE(Finish(*world_, ctx(), at_, Original(), back));
       ExpectLive(Original());
       if (!struck) break;
     }

@@ -51,13 +51,15 @@ class TargetContract : public testing::TestWithParam<std::unique_ptr<TargetWorld
   TargetContract();
   Context ctx() { return {clock_}; }
   std::unique_ptr<seams::Target> Connect() { return world_->Connect(); }
-  // Stages and activates, in one process, and expects it to work. Notes the way back before, as
-  // the ledger does.
+  // Looks, stages, activates and waits until it is through, in one process, and expects it to work.
+  // What the look told of the way back is kept, as the ledger does.
   void Deploy(const Pair& pair, const std::string& version);
   // What was active before the last Deploy, as the target tells it or the note says.
   std::string Previous();
-  // Goes back to a version that was active before a Deploy.
-  Result<void> GoBack(const std::string& version);
+  // Switches, in a process of its own, and waits until it is through.
+  void Switch(const seams::StagedRef& which);
+  // Goes back, with what was recorded of `version`.
+  void GoBack(const std::string& version) { Switch({version, true, ways_[version]}); }
   void ExpectLive(const Pair& pair);
   seams::TargetState Observe();
   void Reset(const std::optional<Pair>& foreign);
@@ -65,8 +67,11 @@ class TargetContract : public testing::TestWithParam<std::unique_ptr<TargetWorld
   fakes::SimulatedClock clock_;
   std::unique_ptr<TargetWorld> world_;
   seams::Binding at_;
-  std::map<std::string, seams::WayBack> ways_back_;  // by version
+  std::map<std::string, seams::WayBack> ways_;  // by what was active
   std::string noted_previous_;
 };
+
+// The pair that MakePair made with this certificate, for worlds that show only what is served.
+std::optional<Pair> PairOf(const std::string& fingerprint);
 
 }  // namespace certflow::contract

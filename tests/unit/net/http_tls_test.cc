@@ -1,3 +1,5 @@
+#include "controller/base/base64.h"
+#include "controller/pki/certificate.h"
 #include "tests/unit/net/http_fixture.h"
 
 namespace certflow::net {
@@ -69,6 +71,33 @@ TEST_F(HttpTlsTest, SkippingVerificationIsPossible) {
   auto options = std::make_shared<TlsOptions>();
   options->insecure_skip_verify = true;
   EXPECT_TRUE(Get(server.url(), options).ok());
+}
+
+// Base64 of SHA-256 over the public key, as libcurl and browsers have it.
+std::string PinOf(const PemPair& pair) {
+  const std::string hex = pki::ReadChain(pair.cert)->front().public_key_fingerprint;
+  std::string raw;
+  for (std::size_t i = 0; i < hex.size(); i += 2) {
+    raw += static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16));
+  }
+  return Base64Encode(raw);
+}
+
+TEST_F(HttpTlsTest, APinnedKeyIsTheServersIdentityAndNothingElseIs) {
+  const PemPair own = ca_.Issue({"localhost.localdomain"});
+  const RawTls tls = ServerTls(own);
+  RawHttpServer server(Fine, &tls);
+  auto options = std::make_shared<TlsOptions>();
+  options->public_key_pins = {PinOf(ca_.Issue({"next.example"})), PinOf(own)};
+  EXPECT_TRUE(Get(server.url(), options).ok()) << "whatever name and root";
+  options = std::make_shared<TlsOptions>();
+  options->public_key_pins = {PinOf(ca_.Issue({"127.0.0.1"}))};
+  EXPECT_EQ(CodeOf(Get(server.url(), options)), ErrorCode::kUntrusted);
+  HttpRequest request = Request("POST", server.url());
+  request.body = "secret";
+  request.tls = options;
+  EXPECT_EQ(CodeOf(http_->Do(Ctx(), request)), ErrorCode::kUntrusted);
+  EXPECT_EQ(server.requests().size(), 1u) << "nothing is sent to another key";
 }
 
 TEST_F(HttpTlsTest, ConnectionsAreNotSharedBetweenTlsOptionsObjects) {
