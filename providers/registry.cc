@@ -12,7 +12,7 @@
 #include "providers/settings.h"
 #include "providers/targets/host/host_settings.h"
 #include "providers/targets/host/nginx_target.h"
-#include "providers/targets/kubernetes/secret_target.h"
+#include "providers/targets/kubernetes/cluster_target.h"
 #include "providers/validators/tls/tls_validator.h"
 
 namespace certflow::providers {
@@ -43,7 +43,9 @@ class Registry : public seams::Connector {
 
   Result<std::unique_ptr<seams::Target>> ConnectTarget(const Context& ctx,
                                                        const seams::TargetRef& target) override {
-    if (target.provider.type == "kubernetes") return SecretTargetFor(target);
+    if (target.provider.type == "kubernetes") {
+      return kubernetes::ConnectClusterTarget(parts_.secrets, parts_.kube, target);
+    }
     if (target.provider.type == "nginx") {
       CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target.provider));
       return host::MakeNginxTarget(target.provider.settings, std::move(shell));
@@ -82,8 +84,9 @@ class Registry : public seams::Connector {
 
   Result<seams::Readiness> CheckTargetReady(const Context& ctx,
                                             const seams::ProviderRef& target) override {
-    if (target.type == "kubernetes")
-      return seams::Readiness{"writes TLS Secrets here", {}, {}, {}, {}};
+    if (target.type == "kubernetes") {
+      return kubernetes::CheckClusterTarget(ctx, parts_.kube, target);
+    }
     if (target.type != "nginx") return UnknownType("target", target);
     CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target));
     CF_ASSIGN_OR_RETURN(auto found, host::CheckNginxHost(ctx, target.settings, *shell));
@@ -138,26 +141,6 @@ class Registry : public seams::Connector {
   }
 
  private:
-  // A target writes only into its own namespace; the workflow's own Secret is beside the workflow.
-  Result<std::unique_ptr<seams::Target>> SecretTargetFor(const seams::TargetRef& target) {
-    nlohmann::json binding = ParseSettingsObject(target.binding.settings);
-    std::string name = binding.value("secretName", "");
-    nlohmann::json allowed =
-        ParseSettingsObject(target.provider.settings).value("secretNames", nlohmann::json::array());
-    bool listed = std::find(allowed.begin(), allowed.end(), name) != allowed.end();
-    if (!allowed.empty() && !listed) {
-      return MakeError(ErrorCode::kForbidden, "SecretNotListed",
-                       "DeploymentTarget " + target.provider.ns + "/" + target.provider.name +
-                           " does not list the Secret " + name + " in spec.kubernetes.secretNames");
-    }
-    kubernetes::SecretTargetOptions options;
-    options.ns = target.provider.ns;
-    options.default_secret_name = name;
-    options.staged_by_caller =
-        target.provider.name.empty() && target.provider.ns == target.binding.workflow_ns;
-    return kubernetes::MakeSecretTarget(parts_.secrets, std::move(options));
-  }
-
   RegistryParts parts_;
   TlsValidator validator_;
   Authorities authorities_;
