@@ -25,7 +25,7 @@ struct Binding {
 // empty; nothing secret.
 struct Placement {
   std::string device;        // the host, the device's management name, or "kubernetes"
-  std::string address;       // where the device tells at which it listens; numeric if it can be
+  std::string address;       // numeric, where the device tells at which it listens
   int port = 0;              // 0: unknown
   std::string virtual_host;  // a virtual server's full path, or "*:443" of a web server
   std::string server_name;

@@ -42,7 +42,7 @@ OTHER = set("""
     ValidatingAdmissionPolicyBinding TokenReview SubjectAccessReview SelfSubjectAccessReview ExecCredential DeleteOptions
     FirstIssue SpecChanged RollbackRequested RolledBack NotIn DoesNotExist NotOlderThan ServerTimeout IfAvailable PreviousCertificate
     ApprovalRequested ConfirmationFailed RenewalFailed DeploymentFailed Expiring StartTLS NewOrder ProveControl NotFound
-    AlreadyExists RateLimited UnknownOutcome""".split())
+    AlreadyExists RateLimited UnknownOutcome StatefulSet DaemonSet OnDelete ProgressDeadlineExceeded ResolvedRefs""".split())
 
 
 def sources():

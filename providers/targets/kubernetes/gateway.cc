@@ -21,8 +21,9 @@ const kube::Resource& Gateways() {
 }
 
 Error Explain(Error error, const GatewayUse& use) {
-  return ExplainRights(std::move(error), "GatewayForbidden", "certflow-gateways", use.ns,
-                       "gateways.yaml");
+  if (error.code != ErrorCode::kForbidden) return error;
+  return MakeError(ErrorCode::kForbidden, "GatewayForbidden",
+                   WithRemedy(error.message, "certflow-gateways", use.ns, "gateways.yaml"));
 }
 
 json ListenersOf(const kube::Document& gateway) {

@@ -1,5 +1,7 @@
 #include "providers/targets/kubernetes/kube_object.h"
 
+#include "controller/base/error.h"
+
 namespace certflow::providers::kubernetes {
 namespace {
 
@@ -31,15 +33,13 @@ std::int64_t IntAt(const nlohmann::json& from, std::string_view key, std::int64_
   return found != nullptr && found->is_number_integer() ? found->get<std::int64_t>() : otherwise;
 }
 
-Error ExplainRights(Error error, std::string_view reason, std::string_view role,
-                    std::string_view ns, std::string_view file) {
-  if (error.code != ErrorCode::kForbidden) return error;
+std::string WithRemedy(std::string_view message, std::string_view role, std::string_view ns,
+                       std::string_view file) {
   const std::string name(role);
-  return MakeError(
-      ErrorCode::kForbidden, reason,
-      Sanitize(error.message, 500) + "; apply manifests/install/optional/" + std::string(file) +
-          " and bind its ClusterRole: kubectl create rolebinding " + name + " --clusterrole=" +
-          name + " --serviceaccount=certflow-system:certflow -n " + std::string(ns));
+  return Sanitize(message, 500) + "; apply manifests/install/optional/" + std::string(file) +
+         " and bind its ClusterRole: kubectl create rolebinding " + name +
+         " --clusterrole=" + name + " --serviceaccount=certflow-system:certflow -n " +
+         std::string(ns);
 }
 
 }  // namespace certflow::providers::kubernetes

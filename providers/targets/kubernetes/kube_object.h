@@ -8,8 +8,6 @@
 #include <string>
 #include <string_view>
 
-#include "controller/base/result.h"
-
 namespace certflow::providers::kubernetes {
 
 nlohmann::json ObjectAt(const nlohmann::json& from, std::string_view key);
@@ -17,9 +15,9 @@ nlohmann::json ListAt(const nlohmann::json& from, std::string_view key);
 std::string TextAt(const nlohmann::json& from, std::string_view key);
 std::int64_t IntAt(const nlohmann::json& from, std::string_view key, std::int64_t otherwise);
 
-// A missing right gets `reason` and the remedy: the optional ClusterRole `role`, shipped in
-// manifests/install/optional/`file`, bound in `ns`. Other errors stay as they are.
-Error ExplainRights(Error error, std::string_view reason, std::string_view role,
-                    std::string_view ns, std::string_view file);
+// What the API server says of a missing right, with the remedy: the optional ClusterRole `role`,
+// shipped in manifests/install/optional/`file`, bound in `ns`.
+std::string WithRemedy(std::string_view message, std::string_view role, std::string_view ns,
+                       std::string_view file);
 
 }  // namespace certflow::providers::kubernetes

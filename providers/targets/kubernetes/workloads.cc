@@ -22,8 +22,9 @@ kube::Resource ResourceOf(const Workload& workload) {
 }
 
 Error Explain(Error error, const Workload& workload) {
-  return ExplainRights(std::move(error), "RestartForbidden", "certflow-restart", workload.ns,
-                       "restart.yaml");
+  if (error.code != ErrorCode::kForbidden) return error;
+  return MakeError(ErrorCode::kForbidden, "RestartForbidden",
+                   WithRemedy(error.message, "certflow-restart", workload.ns, "restart.yaml"));
 }
 
 std::string ObstacleOf(const json& spec, const Workload& workload) {
