@@ -142,17 +142,10 @@ TEST_F(ClusterTargetTest, R52_CopiesGoIntoEveryNamespaceThatIsListedAndAllowsIt)
   }
   // Off the list it stays as it is, and says whose it is and which version.
   const Json left = stage().Get("secrets", two, "copy-tls");
-  Change(
-      ns_, "certificateworkflow/shop",
-      Json{
-          {"spec",
-           {{"deployment",
-             {{"waves",
-               {{{"name", "copies"},
-                 {"targets",
-                  {{{"targetSelector", {{"matchLabels", {{"tls", "shop"}}}, {"namespaces", {one}}}},
-                    {"kubernetes", {{"secretName", "copy-tls"}}}}}}}}}}}}}}
-          .dump());
+  Change(ns_, "certificateworkflow/shop",
+         R"({"spec": {"deployment": {"waves": [{"name": "copies", "targets": [{"targetSelector":
+             {"matchLabels": {"tls": "shop"}, "namespaces": [")" +
+             one + R"("]}, "kubernetes": {"secretName": "copy-tls"}}]}]}}})");
   AskFor("second");
   Json second = stage().AwaitState(ns_, "shop", "Succeeded", 60, 2);
   EXPECT_EQ(
