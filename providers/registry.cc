@@ -18,7 +18,7 @@
 #include "providers/targets/host/haproxy_target.h"
 #include "providers/targets/host/host_settings.h"
 #include "providers/targets/host/nginx_target.h"
-#include "providers/targets/kubernetes/secret_target.h"
+#include "providers/targets/kubernetes/cluster_target.h"
 #include "providers/validators/tls/tls_validator.h"
 
 namespace certflow::providers {
@@ -71,7 +71,9 @@ class Registry : public seams::Connector {
 
   Result<std::unique_ptr<seams::Target>> ConnectTarget(const Context& ctx,
                                                        const seams::TargetRef& target) override {
-    if (target.provider.type == "kubernetes") return SecretTargetFor(target);
+    if (target.provider.type == "kubernetes") {
+      return kubernetes::ConnectClusterTarget(parts_.secrets, parts_.kube, target);
+    }
     if (const HostType* host = FindHostType(target.provider.type)) {
       CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target.provider));
       return host->connect(target.provider.settings, std::move(shell));
@@ -118,8 +120,9 @@ class Registry : public seams::Connector {
 
   Result<seams::Readiness> CheckTargetReady(const Context& ctx,
                                             const seams::ProviderRef& target) override {
-    if (target.type == "kubernetes")
-      return seams::Readiness{"writes TLS Secrets here", {}, {}, {}, {}, {}};
+    if (target.type == "kubernetes") {
+      return kubernetes::CheckClusterTarget(ctx, parts_.kube, target);
+    }
     if (target.type == "http") return http_objects_.CheckTarget(ctx, target);
     if (target.type == "f5") {
       CF_ASSIGN_OR_RETURN(auto login, F5Login(ctx, target));
@@ -190,26 +193,6 @@ class Registry : public seams::Connector {
     CF_ASSIGN_OR_RETURN(login.password,
                         ReadSecretRef(ctx, parts_.secrets, target, "passwordSecretRef"));
     return login;
-  }
-
-  // A target writes only into its own namespace; the workflow's own Secret is beside the workflow.
-  Result<std::unique_ptr<seams::Target>> SecretTargetFor(const seams::TargetRef& target) {
-    nlohmann::json binding = ParseSettingsObject(target.binding.settings);
-    std::string name = binding.value("secretName", "");
-    nlohmann::json allowed =
-        ParseSettingsObject(target.provider.settings).value("secretNames", nlohmann::json::array());
-    bool listed = std::find(allowed.begin(), allowed.end(), name) != allowed.end();
-    if (!allowed.empty() && !listed) {
-      return MakeError(ErrorCode::kForbidden, "SecretNotListed",
-                       "DeploymentTarget " + target.provider.ns + "/" + target.provider.name +
-                           " does not list the Secret " + name + " in spec.kubernetes.secretNames");
-    }
-    kubernetes::SecretTargetOptions options;
-    options.ns = target.provider.ns;
-    options.default_secret_name = name;
-    options.staged_by_caller =
-        target.provider.name.empty() && target.provider.ns == target.binding.workflow_ns;
-    return kubernetes::MakeSecretTarget(parts_.secrets, std::move(options));
   }
 
   RegistryParts parts_;

@@ -28,10 +28,11 @@ struct RetryRule {
   std::chrono::seconds backoff{5};
 };
 
-// Targets of one type by name or, with an empty name, by their labels, in the workflow's namespace.
+// Targets of one type by name or, with an empty name, by their labels.
 struct TargetUse {
   Reference target;
   LabelSelector selector;
+  std::vector<std::string> namespaces;  // where the selector looks; empty: the workflow's own
   std::string type;      // which member of the union is set: the vendor's word
   std::string settings;  // that member, JSON text; decoded by the provider alone
   RetryRule retry;

@@ -207,9 +207,8 @@ Result<workflow::TriggerVerdict> WorkflowReconciler::DecideNow(const Context& ct
 Result<void> WorkflowReconciler::StartRun(const Context& ctx, const api::Workflow& workflow,
                                           const api::WorkflowSpec& spec,
                                           const api::Trigger& trigger, std::int64_t number) {
-  auto select = [&](const api::LabelSelector& selector, std::string_view type) {
-    return directory_.TargetsWith(selector, type, workflow.meta.ns);
-  };
+  auto select = [&](const api::LabelSelector& selector, std::string_view type,
+                    std::string_view ns) { return directory_.TargetsWith(selector, type, ns); };
   auto planned = api::PlanTargets(spec, workflow.meta.ns, select);
   if (!planned.ok()) return Annotate(planned.error(), "spec.deployment");
   const std::vector<api::PlannedTarget>& targets = *planned;

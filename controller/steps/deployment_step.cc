@@ -49,7 +49,7 @@ Result<workflow::Observation> DeploymentStep::Observe(const Context& ctx, const 
   bool same = scope.run.status.certificate &&
               state.fingerprint == scope.run.status.certificate->fingerprint;
   if (same) {
-    CF_ASSIGN_OR_RETURN(auto judged, JudgeSwitch(ctx, *at.target, state, memo, version));
+    CF_ASSIGN_OR_RETURN(auto judged, JudgeSwitch(ctx, *at.target, state, after, version));
     if (std::holds_alternative<workflow::Done>(judged)) {
       RecordPlacements(ctx, scope, state, "Deployed", after[workflow::kMemoPrevious]);
       return Observation(workflow::Done{"Deployed", DescribePlacements(state), std::move(after)});

@@ -74,19 +74,49 @@ TEST(PlanTargetsTest, EachTargetHasItsRetries) {
 TEST(PlanTargetsTest, ASelectorThatFindsNothingAndAPlanThatIsTooLargeAreRefused) {
   auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
   ASSERT_TRUE(spec.ok());
-  auto nothing = [](const LabelSelector&, std::string_view) { return std::vector<Reference>(); };
+  auto nothing = [](const LabelSelector&, std::string_view, std::string_view) {
+    return std::vector<Reference>();
+  };
   auto none = PlanTargets(*spec, "web", nothing);
   ASSERT_FALSE(none.ok());
   EXPECT_EQ(none.error().reason, "NoTargetMatches");
   EXPECT_EQ(none.error().retry, Retry::kBackoff) << "a label may come at any time";
-  auto many = [](const LabelSelector&, std::string_view) {
+  auto many = [](const LabelSelector&, std::string_view, std::string_view) {
     return std::vector<Reference>(197, {"edge", "web"});
   };
   EXPECT_EQ(PlanTargets(*spec, "web", many)->size(), kMaxTargets);
-  auto more = [](const LabelSelector&, std::string_view) {
+  auto more = [](const LabelSelector&, std::string_view, std::string_view) {
     return std::vector<Reference>(198, {"edge", "web"});
   };
   EXPECT_EQ(PlanTargets(*spec, "web", more).error().reason, "TooManyTargets");
+}
+
+// R-52: one entry makes copies in many namespaces, and none is left out unseen.
+TEST(PlanTargetsTest, ASelectorLooksInEachOfItsNamespaces) {
+  Json json = Json::parse(SmallSpecJson());
+  json["deployment"]["waves"] = Json::parse(R"([{"name": "copies", "targets": [
+      {"targetSelector": {"matchLabels": {"tls": "shop"}, "namespaces": ["b", "a"]},
+       "kubernetes": {}}]}])");
+  auto spec = DecodeWorkflowSpec(json.dump(), "web");
+  ASSERT_TRUE(spec.ok());
+  auto one_each = [](const LabelSelector&, std::string_view, std::string_view ns) {
+    return std::vector<Reference>{{"copy", std::string(ns)}};
+  };
+  auto targets = PlanTargets(*spec, "web", one_each);
+  ASSERT_TRUE(targets.ok());
+  ASSERT_EQ(targets->size(), 3U);
+  EXPECT_EQ((*targets)[1].target, (Reference{"copy", "b"})) << "in the order that is written";
+  EXPECT_EQ((*targets)[1].id, "0/1-copy");
+  EXPECT_EQ((*targets)[2].target, (Reference{"copy", "a"}));
+  EXPECT_EQ((*targets)[2].id, "0/2-copy");
+  EXPECT_EQ((*targets)[2].settings, R"({"secretName":"www-tls"})");
+  auto not_in_a = [](const LabelSelector&, std::string_view, std::string_view ns) {
+    return std::vector<Reference>(ns == "a" ? 0 : 1, {"copy", std::string(ns)});
+  };
+  auto none = PlanTargets(*spec, "web", not_in_a);
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().reason, "NoTargetMatches");
+  EXPECT_THAT(none.error().message, HasSubstr("in namespace a has"));
 }
 
 TEST(CanonicalPlanTest, ARollbackComesBackAsItWasPlanned) {

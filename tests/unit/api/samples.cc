@@ -230,8 +230,9 @@ Workflow FullWorkflow() {
 std::vector<PlannedTarget> FullTargets() {
   auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
   EXPECT_TRUE(spec.ok()) << (spec.ok() ? "" : spec.error().message);
-  auto select = [](const LabelSelector& selector, std::string_view type) {
+  auto select = [](const LabelSelector& selector, std::string_view type, std::string_view ns) {
     EXPECT_EQ(type, "nginx");
+    EXPECT_EQ(ns, "web");
     EXPECT_TRUE(selector.Matches({{"tier", "web"}, {"site", "a"}}));
     return std::vector<Reference>{{"edge-a", "web"}, {"edge-b", "web"}};
   };
