@@ -5,7 +5,7 @@
 
 #include <filesystem>
 
-#include "tests/contract/target/host_world.h"
+#include "tests/contract/host/host_world.h"
 #include "tests/contract/target/target_contract.h"
 
 namespace certflow::contract {

@@ -1,4 +1,4 @@
-#include "tests/contract/target/kill_shell.h"
+#include "tests/contract/host/kill_shell.h"
 
 #include <filesystem>
 #include <string>

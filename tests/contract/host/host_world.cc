@@ -1,4 +1,4 @@
-#include "tests/contract/target/host_world.h"
+#include "tests/contract/host/host_world.h"
 
 #include <filesystem>
 #include <map>

@@ -3,7 +3,7 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
-#include "tests/contract/target/host_world.h"
+#include "tests/contract/host/host_world.h"
 #include "tests/contract/target/target_contract.h"
 #include "tests/peers/local_shell.h"
 

@@ -2,8 +2,8 @@
 
 #include "controller/pki/certificate.h"
 #include "controller/pki/key.h"
-#include "tests/contract/target/host_world.h"
-#include "tests/contract/target/kill_shell.h"
+#include "tests/contract/host/host_world.h"
+#include "tests/contract/host/kill_shell.h"
 #include "tests/contract/target/target_contract.h"
 
 namespace certflow::contract {
