@@ -137,7 +137,7 @@ Result<acme::AcmeSolver> Authorities::MakeSolver(const Context& ctx,
   return out;
 }
 
-Result<std::unique_ptr<seams::Issuer>> Authorities::ConnectAcme(
+Result<std::shared_ptr<seams::Issuer>> Authorities::ConnectAcme(
     const Context& ctx, const seams::ProviderRef& authority,
     const std::vector<seams::TargetRef>& targets) {
   CF_ASSIGN_OR_RETURN(auto key, LoadAccountKey(ctx, authority));
@@ -155,7 +155,8 @@ Result<std::unique_ptr<seams::Issuer>> Authorities::ConnectAcme(
     }
   }
   if (parts.solvers.empty() && fault) return *fault;
-  return acme::MakeAcmeIssuer(std::move(parts), authority.settings);
+  CF_ASSIGN_OR_RETURN(auto issuer, acme::MakeAcmeIssuer(std::move(parts), authority.settings));
+  return std::shared_ptr<seams::Issuer>(std::move(issuer));
 }
 
 Result<seams::Readiness> Authorities::EnsureAcme(const Context& ctx,
@@ -195,6 +196,7 @@ Result<Authorities::CaPair> Authorities::LoadCa(const Context& ctx,
   }
   CF_RETURN_IF_ERROR(seams::CheckUsable(*secret));
   CaPair pair;
+  pair.version = secret->uid + " " + secret->version;
   for (auto& [key, value] : secret->data) {
     if (key == "tls.crt") {
       pair.chain_pem = value.Reveal();
@@ -211,10 +213,24 @@ Result<Authorities::CaPair> Authorities::LoadCa(const Context& ctx,
   return pair;
 }
 
-Result<std::unique_ptr<seams::Issuer>> Authorities::ConnectCa(const Context& ctx,
+// Reading a key pair costs more than signing with it, and many runs sign at the same time.
+Result<std::shared_ptr<seams::Issuer>> Authorities::ConnectCa(const Context& ctx,
                                                               const seams::ProviderRef& authority) {
   CF_ASSIGN_OR_RETURN(auto pair, LoadCa(ctx, authority));
-  return MakeCaIssuer(authority.settings, pair.chain_pem, pair.ca_pem, std::move(pair.key_pem));
+  const std::string id = authority.uid + " " + pair.version + " " + authority.settings;
+  {
+    MutexLock lock(mutex_);
+    std::erase_if(cas_, [](const auto& entry) { return entry.second.expired(); });
+    if (const auto found = cas_.find(id); found != cas_.end()) {
+      if (auto in_use = found->second.lock()) return in_use;
+    }
+  }
+  CF_ASSIGN_OR_RETURN(auto made, MakeCaIssuer(authority.settings, pair.chain_pem, pair.ca_pem,
+                                              std::move(pair.key_pem)));
+  std::shared_ptr<seams::Issuer> issuer = std::move(made);
+  MutexLock lock(mutex_);
+  cas_[id] = issuer;
+  return issuer;
 }
 
 Result<seams::Readiness> Authorities::CheckCa(const Context& ctx,

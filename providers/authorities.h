@@ -25,13 +25,13 @@ class Authorities {
   Authorities(const RegistryParts& parts, ShellOf shell_of)
       : parts_(parts), shell_of_(std::move(shell_of)) {}
 
-  Result<std::unique_ptr<seams::Issuer>> ConnectAcme(const Context& ctx,
+  Result<std::shared_ptr<seams::Issuer>> ConnectAcme(const Context& ctx,
                                                      const seams::ProviderRef& authority,
                                                      const std::vector<seams::TargetRef>& targets);
   // Makes the account key where its Secret does not exist, and the account.
   Result<seams::Readiness> EnsureAcme(const Context& ctx, const seams::ProviderRef& authority);
 
-  Result<std::unique_ptr<seams::Issuer>> ConnectCa(const Context& ctx,
+  Result<std::shared_ptr<seams::Issuer>> ConnectCa(const Context& ctx,
                                                    const seams::ProviderRef& authority);
   Result<seams::Readiness> CheckCa(const Context& ctx, const seams::ProviderRef& authority);
   // The root that the internal CA's certificates chain to.
@@ -39,6 +39,7 @@ class Authorities {
 
  private:
   struct CaPair {
+    std::string version;  // of the Secret: another one may hold another pair
     std::string chain_pem, ca_pem;
     SecretBytes key_pem;
   };
@@ -57,6 +58,9 @@ class Authorities {
   RegistryParts parts_;
   ShellOf shell_of_;
   Mutex mutex_;
+  // Internal CAs that somebody is using right now, by authority, settings and version of the
+  // Secret. A key goes with the last reconcile that uses it.
+  std::map<std::string, std::weak_ptr<seams::Issuer>> cas_ CF_GUARDED_BY(mutex_);
   // By authority, server and key, so that a change of any of them begins anew.
   std::map<std::string, std::shared_ptr<acme::AcmeAccountCache>> caches_ CF_GUARDED_BY(mutex_);
 };

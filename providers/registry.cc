@@ -1,5 +1,7 @@
 #include "providers/registry.h"
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 #include <nlohmann/json.hpp>
 
@@ -7,13 +9,16 @@
 #include "controller/base/mutex.h"
 #include "controller/pki/certificate.h"
 #include "providers/authorities.h"
+#include "providers/http_objects.h"
 #include "providers/issuers/ca/ca_issuer.h"
 #include "providers/notifiers/smtp/smtp_notifier.h"
 #include "providers/settings.h"
 #include "providers/targets/f5/f5_target.h"
+#include "providers/targets/host/apache_target.h"
+#include "providers/targets/host/haproxy_target.h"
 #include "providers/targets/host/host_settings.h"
 #include "providers/targets/host/nginx_target.h"
-#include "providers/targets/kubernetes/secret_target.h"
+#include "providers/targets/kubernetes/cluster_target.h"
 #include "providers/validators/tls/tls_validator.h"
 
 namespace certflow::providers {
@@ -26,16 +31,37 @@ Error UnknownType(std::string_view what, const seams::ProviderRef& object) {
       "this version of certflow has no " + std::string(what) + " of type " + object.type);
 }
 
+// The servers that are reached over SSH.
+struct HostType {
+  std::string_view type;
+  Result<std::unique_ptr<seams::Target>> (*connect)(std::string_view settings,
+                                                    std::unique_ptr<net::Shell> shell);
+  Result<host::HostReadiness> (*check)(const Context& ctx, std::string_view settings,
+                                       net::Shell& shell);
+};
+constexpr HostType kHostTypes[] = {
+    {"nginx", host::MakeNginxTarget, host::CheckNginxHost},
+    {"apache", host::MakeApacheTarget, host::CheckApacheHost},
+    {"haproxy", host::MakeHaproxyTarget, host::CheckHaproxyHost},
+};
+const HostType* FindHostType(std::string_view type) {
+  const auto* found = std::find_if(std::begin(kHostTypes), std::end(kHostTypes),
+                                   [&](const HostType& host) { return host.type == type; });
+  return found == std::end(kHostTypes) ? nullptr : found;
+}
+
 class Registry : public seams::Connector {
  public:
   explicit Registry(const RegistryParts& parts)
       : parts_(parts),
         f5_(parts.http),
-        authorities_(parts, [this](const Context& ctx, const seams::ProviderRef& target) {
-          return ConnectShell(ctx, target);
-        }) {}
+        authorities_(parts,
+                     [this](const Context& ctx, const seams::ProviderRef& target) {
+                       return ConnectShell(ctx, target);
+                     }),
+        http_objects_(parts) {}
 
-  Result<std::unique_ptr<seams::Issuer>> ConnectIssuer(
+  Result<std::shared_ptr<seams::Issuer>> ConnectIssuer(
       const Context& ctx, const seams::ProviderRef& authority,
       const std::vector<seams::TargetRef>& targets) override {
     if (authority.type == "acme") return authorities_.ConnectAcme(ctx, authority, targets);
@@ -45,11 +71,14 @@ class Registry : public seams::Connector {
 
   Result<std::unique_ptr<seams::Target>> ConnectTarget(const Context& ctx,
                                                        const seams::TargetRef& target) override {
-    if (target.provider.type == "kubernetes") return SecretTargetFor(target);
-    if (target.provider.type == "nginx") {
-      CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target.provider));
-      return host::MakeNginxTarget(target.provider.settings, std::move(shell));
+    if (target.provider.type == "kubernetes") {
+      return kubernetes::ConnectClusterTarget(parts_.secrets, parts_.kube, target);
     }
+    if (const HostType* host = FindHostType(target.provider.type)) {
+      CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target.provider));
+      return host->connect(target.provider.settings, std::move(shell));
+    }
+    if (target.provider.type == "http") return http_objects_.ConnectTarget(ctx, target.provider);
     if (target.provider.type == "f5") {
       CF_ASSIGN_OR_RETURN(auto login, F5Login(ctx, target.provider));
       return f5_.Connect(target.provider, std::move(login));
@@ -59,17 +88,20 @@ class Registry : public seams::Connector {
 
   Result<std::unique_ptr<seams::Notifier>> ConnectNotifier(
       const Context& ctx, const seams::ProviderRef& channel) override {
+    if (HttpObjects::IsCache(channel)) {
+      return MakeError(ErrorCode::kInvalid, "NotANotifier",
+                       "the channel " + channel.name + " of type " + channel.type +
+                           " is a cache and tells nobody: refer to one of type smtp");
+    }
     if (channel.type != "smtp") return UnknownType("channel", channel);
     CF_ASSIGN_OR_RETURN(SecretBytes password,
                         ReadSecretRef(ctx, parts_.secrets, channel, "passwordSecretRef"));
     return smtp::MakeSmtpNotifier(channel.settings, std::move(password), parts_.mail);
   }
 
-  Result<std::unique_ptr<seams::Purger>> ConnectPurger(const Context&,
+  Result<std::unique_ptr<seams::Purger>> ConnectPurger(const Context& ctx,
                                                        const seams::ProviderRef& channel) override {
-    return MakeError(ErrorCode::kInvalid, "NotAPurger",
-                     "the channel " + channel.name + " of type " + channel.type +
-                         " cannot purge: refer to one of a cache");
+    return http_objects_.ConnectPurger(ctx, channel);
   }
 
   seams::Validator& validator() override { return validator_; }
@@ -88,29 +120,34 @@ class Registry : public seams::Connector {
 
   Result<seams::Readiness> CheckTargetReady(const Context& ctx,
                                             const seams::ProviderRef& target) override {
-    if (target.type == "kubernetes")
-      return seams::Readiness{"writes TLS Secrets here", {}, {}, {}, {}};
+    if (target.type == "kubernetes") {
+      return kubernetes::CheckClusterTarget(ctx, parts_.kube, target);
+    }
+    if (target.type == "http") return http_objects_.CheckTarget(ctx, target);
     if (target.type == "f5") {
       CF_ASSIGN_OR_RETURN(auto login, F5Login(ctx, target));
       return f5_.CheckReady(ctx, target, std::move(login));
     }
-    if (target.type != "nginx") return UnknownType("target", target);
+    const HostType* host = FindHostType(target.type);
+    if (host == nullptr) return UnknownType("target", target);
     CF_ASSIGN_OR_RETURN(auto shell, ConnectShell(ctx, target));
-    CF_ASSIGN_OR_RETURN(auto found, host::CheckNginxHost(ctx, target.settings, *shell));
+    CF_ASSIGN_OR_RETURN(auto found, host->check(ctx, target.settings, *shell));
     seams::Readiness out;
-    out.message = found.server + (found.warning.empty() ? "" : "; warning: " + found.warning);
+    out.message = found.server;
+    out.warning = found.warning;
     return out;
   }
 
   Result<seams::Readiness> CheckChannelReady(const Context& ctx,
                                              const seams::ProviderRef& channel) override {
+    if (HttpObjects::IsCache(channel)) return http_objects_.CheckPurger(ctx, channel);
     CF_ASSIGN_OR_RETURN(auto notifier, ConnectNotifier(ctx, channel));
-    return seams::Readiness{"settings and credentials are there", {}, {}, {}, {}};
+    return seams::Readiness{"settings and credentials are there", {}, {}, {}, {}, {}};
   }
 
   seams::Party PartyOf(const seams::ProviderRef& object) const override {
     nlohmann::json settings = ParseSettingsObject(object.settings);
-    if (object.type == "nginx") {
+    if (FindHostType(object.type) != nullptr) {
       return {"ssh/" + settings.value("host", "") + ":" +
               std::to_string(settings.value("port", 22))};
     }
@@ -119,19 +156,20 @@ class Registry : public seams::Connector {
     constexpr int kManyActions = 32;
     constexpr int kManyReads = 64;
     if (object.type == "acme") {
-      return {"acme/" + settings.value("server", ""), kManyActions, kManyReads};
+      // The intent of its order is on record before anything is asked.
+      return {"acme/" + settings.value("server", ""), kManyActions, kManyReads, false};
     }
     if (object.type == "smtp") {
       return {
           "smtp/" + settings.value("host", "") + ":" + std::to_string(settings.value("port", 587)),
           1, 4};
     }
-    return {};
+    return HttpObjects::PartyOf(object);
   }
 
   Result<std::unique_ptr<net::Shell>> ConnectShell(const Context& ctx,
                                                    const seams::ProviderRef& target) {
-    CF_ASSIGN_OR_RETURN(auto settings, host::ParseNginxSettings(target.settings));
+    CF_ASSIGN_OR_RETURN(auto settings, host::ParseHostSettings(target.settings));
     net::SshEndpoint endpoint;
     endpoint.host = settings.host;
     endpoint.port = settings.port;
@@ -157,30 +195,11 @@ class Registry : public seams::Connector {
     return login;
   }
 
-  // A target writes only into its own namespace; the workflow's own Secret is beside the workflow.
-  Result<std::unique_ptr<seams::Target>> SecretTargetFor(const seams::TargetRef& target) {
-    nlohmann::json binding = ParseSettingsObject(target.binding.settings);
-    std::string name = binding.value("secretName", "");
-    nlohmann::json allowed =
-        ParseSettingsObject(target.provider.settings).value("secretNames", nlohmann::json::array());
-    bool listed = std::find(allowed.begin(), allowed.end(), name) != allowed.end();
-    if (!allowed.empty() && !listed) {
-      return MakeError(ErrorCode::kForbidden, "SecretNotListed",
-                       "DeploymentTarget " + target.provider.ns + "/" + target.provider.name +
-                           " does not list the Secret " + name + " in spec.kubernetes.secretNames");
-    }
-    kubernetes::SecretTargetOptions options;
-    options.ns = target.provider.ns;
-    options.default_secret_name = name;
-    options.staged_by_caller =
-        target.provider.name.empty() && target.provider.ns == target.binding.workflow_ns;
-    return kubernetes::MakeSecretTarget(parts_.secrets, std::move(options));
-  }
-
   RegistryParts parts_;
   TlsValidator validator_;
   f5::F5Targets f5_;
   Authorities authorities_;
+  HttpObjects http_objects_;
 };
 
 }  // namespace

@@ -63,7 +63,7 @@ const Condition* FindCondition(const std::vector<Condition>& conditions, std::st
 namespace {
 
 bool MatchesOne(const LabelSelector::Expression& expression,
-             const std::map<std::string, std::string>& labels) {
+                const std::map<std::string, std::string>& labels) {
   auto it = labels.find(expression.key);
   bool among = it != labels.end() && std::find(expression.values.begin(), expression.values.end(),
                                                it->second) != expression.values.end();
@@ -77,7 +77,6 @@ bool MatchesOne(const LabelSelector::Expression& expression,
 }  // namespace
 
 bool LabelSelector::Matches(const std::map<std::string, std::string>& labels) const {
-  if (empty()) return false;
   for (const auto& [key, value] : match_labels) {
     auto it = labels.find(key);
     if (it == labels.end() || it->second != value) return false;

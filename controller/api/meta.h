@@ -68,6 +68,8 @@ struct Condition {
 inline constexpr std::string_view kReady = "Ready";
 inline constexpr std::string_view kReconciling = "Reconciling";
 inline constexpr std::string_view kStalled = "Stalled";
+// Reason of Ready where something may be used, but not all of it works.
+inline constexpr std::string_view kUsableWithWarning = "UsableWithWarning";
 
 // Sets a condition; the transition time moves only when the status does.
 void SetCondition(std::vector<Condition>& conditions, std::string_view type, ConditionStatus status,
@@ -77,7 +79,7 @@ void SetCondition(std::vector<Condition>& conditions, std::string_view type, Con
 void RemoveCondition(std::vector<Condition>& conditions, std::string_view type);
 const Condition* FindCondition(const std::vector<Condition>& conditions, std::string_view type);
 
-// metav1.LabelSelector. Empty selects nothing.
+// metav1.LabelSelector: empty matches everything.
 struct LabelSelector {
   struct Expression {
     std::string key;

@@ -35,14 +35,20 @@ Json WithoutStanding(Json spec) {
 
 }  // namespace
 
-std::string BindingSpec(std::string_view spec_json) {
-  return Text(WithoutStanding(ParseObject(spec_json)));
-}
-
 std::string BindingSpecOfPlan(std::string_view plan_json) {
   Json plan = ParseObject(plan_json);
   auto spec = plan.find("spec");
   return spec == plan.end() ? std::string() : Text(WithoutStanding(*spec));
+}
+
+SpecStanding SpecStandingOf(std::string_view spec_json, std::string_view plan_json) {
+  Json spec = ParseObject(spec_json);
+  const Json plan = ParseObject(plan_json);
+  const bool suspended = spec.value("suspend", Json()) == Json(true);
+  auto planned = plan.find("spec");
+  const bool same =
+      planned != plan.end() && WithoutStanding(std::move(spec)) == WithoutStanding(*planned);
+  return {suspended, !same};
 }
 
 namespace {
@@ -68,15 +74,26 @@ void TakeFromUse(const WorkflowSpec& spec, const TargetUse& use, PlannedTarget& 
   target.settings = Text(settings);
 }
 
-Result<std::vector<Reference>> TargetsOf(const TargetUse& use, const SelectTargets& select) {
+// A namespace without a match is an error, so that no copy is left out unseen.
+Result<std::vector<Reference>> TargetsOf(const TargetUse& use, std::string_view own_ns,
+                                         const SelectTargets& select) {
   if (use.selector.empty()) return std::vector<Reference>{use.target};
-  std::vector<Reference> found = select ? select(use.selector, use.type) : std::vector<Reference>();
-  if (!found.empty()) return found;
-  Error error = MakeError(ErrorCode::kNotFound, "NoTargetMatches",
-                          "no DeploymentTarget of type " + use.type +
-                              " has the labels of the targetSelector; label one, or correct it");
-  error.retry = Retry::kBackoff;
-  return error;
+  std::vector<std::string> namespaces = use.namespaces;
+  if (namespaces.empty()) namespaces.emplace_back(own_ns);
+  std::vector<Reference> all;
+  for (const std::string& ns : namespaces) {
+    auto found = select ? select(use.selector, use.type, ns) : std::vector<Reference>();
+    if (found.empty()) {
+      Error error =
+          MakeError(ErrorCode::kNotFound, "NoTargetMatches",
+                    "no DeploymentTarget of type " + use.type + " in namespace " + ns +
+                        " has the labels of the targetSelector; label one, or correct it");
+      error.retry = Retry::kBackoff;
+      return error;
+    }
+    all.insert(all.end(), found.begin(), found.end());
+  }
+  return all;
 }
 
 }  // namespace
@@ -88,7 +105,7 @@ Result<std::vector<PlannedTarget>> PlanTargets(const WorkflowSpec& spec, std::st
     std::size_t index = wave == 0 ? 1 : 0;
     const std::vector<TargetUse>& uses = spec.waves[wave].targets;
     for (std::size_t use = 0; use < uses.size(); ++use) {
-      CF_ASSIGN_OR_RETURN(const auto references, TargetsOf(uses[use], select));
+      CF_ASSIGN_OR_RETURN(const auto references, TargetsOf(uses[use], ns, select));
       for (const Reference& reference : references) {
         PlannedTarget target;
         target.wave = static_cast<int>(wave);

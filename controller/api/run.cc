@@ -34,12 +34,13 @@ E ValueOf(const Names<E, N>& names, const Fields& fields, const char* key, E oth
   return otherwise;
 }
 
-constexpr Names<TriggerReason, 6> kTriggerReasons = {{{TriggerReason::kFirstIssue, "FirstIssue"},
-{TriggerReason::kRollbackRequested, "RollbackRequested"},
-                                                      {TriggerReason::kThreshold, "Threshold"},
-                                                      {TriggerReason::kExpired, "Expired"},
-                                                      {TriggerReason::kSpecChanged, "SpecChanged"},
-                                                      {TriggerReason::kRequested, "Requested"}}};
+constexpr Names<TriggerReason, 6> kTriggerReasons = {
+    {{TriggerReason::kFirstIssue, "FirstIssue"},
+     {TriggerReason::kRollbackRequested, "RollbackRequested"},
+     {TriggerReason::kThreshold, "Threshold"},
+     {TriggerReason::kExpired, "Expired"},
+     {TriggerReason::kSpecChanged, "SpecChanged"},
+     {TriggerReason::kRequested, "Requested"}}};
 constexpr Names<RunState, 9> kRunStates = {{{RunState::kPending, "Pending"},
                                             {RunState::kRunning, "Running"},
                                             {RunState::kWaiting, "Waiting"},
@@ -406,6 +407,13 @@ bool OwesSomething(const Run& run) {
 
 }  // namespace
 
+Reference AuthorityOf(const Run& run) {
+  if (run.plan_json.empty()) return run.authority;
+  Json plan = Json::parse(run.plan_json, nullptr, false);
+  std::optional<Error> fault;
+  return ReadReference(Fields(&plan, "spec.plan", &fault).Object("authority"), run.meta.ns);
+}
+
 void Compact(Run& run) {
   if (!IsTerminal(run.status.state) || OwesSomething(run)) return;
   RunStatus head;
@@ -416,6 +424,8 @@ void Compact(Run& run) {
   head.certificate = std::move(run.status.certificate);
   run.status = std::move(head);
   run.wanted_digest = WantedDigestOf(run);
+  // Asked for only where the certificate may not be in force.
+  if (run.status.state != RunState::kSucceeded) run.authority = AuthorityOf(run);
   run.plan_json = {};
   run.meta.annotations.clear();
 }

@@ -45,7 +45,7 @@ struct Trigger {
 struct PlannedTarget {
   std::string id;  // "<wave>/<n>-<name>", stable within the plan
   int wave = 0;
-  int use = -1;      // index into the wave's targets; -1 for the workflow's own Secret
+  int use = -1;          // index into the wave's targets; -1 for the workflow's own Secret
   Reference target;      // for the workflow's own Secret: its namespace and an empty name
   std::string type;      // the vendor's word
   std::string settings;  // the binding, JSON text
@@ -58,8 +58,8 @@ struct RollbackPlan {
     std::string target;                       // of PlannedTarget
     std::map<std::string, std::string> memo;  // of its deployment: what stood there before
   };
-  std::string run;     // whose deployment is taken back
-  bool force = false;  // also onto a certificate that has expired
+  std::string run;                               // whose deployment is taken back
+  bool force = false;                            // also onto a certificate that has expired
   std::optional<CertificateStatus> certificate;  // what is live afterwards; none: nothing was there
   std::vector<Item> items;                       // in the order in which they are taken back
 };
@@ -176,7 +176,9 @@ struct Run {
   Trigger trigger;
   std::string plan_json;  // canonical; dropped from memory once the run has ended
   std::string plan_digest, runbook_version;
-  std::string wanted_digest;  // of the plan's certificate; set when the plan is dropped
+  // Of the plan; set when it is dropped. What the certificate depends on, and who was asked.
+  std::string wanted_digest;
+  Reference authority;
   RunStatus status;
 
   // "ST-0b6c4befb1", as people see it.
@@ -198,12 +200,12 @@ bool IsDecisionRecorded(const RunStatus& status, DecisionKind kind, std::string_
 Result<Plan> DecodePlan(std::string_view json, std::string_view ns);
 std::string EncodeRunStatus(const Run& run);
 
-// Targets of `type` that a selector means, in a fixed order.
-using SelectTargets =
-    std::function<std::vector<Reference>(const LabelSelector& selector, std::string_view type)>;
+// Targets of `type` in namespace `ns` that a selector means, in a fixed order.
+using SelectTargets = std::function<std::vector<Reference>(
+    const LabelSelector& selector, std::string_view type, std::string_view ns)>;
 inline constexpr std::size_t kMaxTargets = 201;
 // The targets that a spec makes: the workflow's own Secret first, then wave by wave. kNotFound,
-// "NoTargetMatches"; kInvalid, "TooManyTargets", beyond kMaxTargets.
+// "NoTargetMatches", for each namespace of a selector in which nothing is found; kInvalid, "TooManyTargets", beyond kMaxTargets.
 Result<std::vector<PlannedTarget>> PlanTargets(const WorkflowSpec& spec, std::string_view ns,
                                                const SelectTargets& select);
 
@@ -223,11 +225,17 @@ std::string DigestOf(std::string_view canonical_json);
 // Of a plan as the API server holds it (which may have added defaults of what does not bind).
 std::string PlanDigest(std::string_view plan_json);
 // The canonical spec part that binds a run; two specs with the same one make the same plan.
-std::string BindingSpec(std::string_view spec_json);
 std::string BindingSpecOfPlan(std::string_view plan_json);
+// What a workflow's spec says to a run under way.
+struct SpecStanding {
+  bool suspended = false;
+  bool superseded = false;  // it makes another plan than this one now
+};
+SpecStanding SpecStandingOf(std::string_view spec_json, std::string_view plan_json);
 // Digest of what the certificate itself depends on: names, key, Secret, authorities.
 std::string WantedDigest(std::string_view spec_json);
 std::string WantedDigestOf(const Run& run);
+Reference AuthorityOf(const Run& run);
 
 struct NewRun {
   std::string name, ns;

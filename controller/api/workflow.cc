@@ -41,6 +41,7 @@ bool IsCommonOfTargets(std::string_view key) {
 TargetUse ReadTargetUse(const Fields& item, std::string_view ns, const RetryRule& retry) {
   TargetUse use;
   use.selector = ReadSelector(item.Object("targetSelector"));
+  use.namespaces = item.Object("targetSelector").Strings("namespaces");
   use.retry = ReadRetry(item, retry);
   if (item.has("targetRef")) use.target = ReadReference(item.Object("targetRef"), ns);
   if (item.raw() != nullptr) {

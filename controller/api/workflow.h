@@ -28,10 +28,11 @@ struct RetryRule {
   std::chrono::seconds backoff{5};
 };
 
-// Targets of one type by name or, with an empty name, by their labels, in the workflow's namespace.
+// Targets of one type by name or, with an empty name, by their labels.
 struct TargetUse {
   Reference target;
   LabelSelector selector;
+  std::vector<std::string> namespaces;  // where the selector looks; empty: the workflow's own
   std::string type;      // which member of the union is set: the vendor's word
   std::string settings;  // that member, JSON text; decoded by the provider alone
   RetryRule retry;
@@ -39,7 +40,7 @@ struct TargetUse {
 
 struct Wave {
   std::string name;
-  int parallelism = 1;  // how many targets at once
+  int parallelism = 1;                 // how many targets at once
   std::vector<std::string> endpoints;  // that serve the certificate once this wave is through
   std::vector<TargetUse> targets;
 };
@@ -134,7 +135,7 @@ struct WorkflowStatus {
   // When a person went back to the certificate in force; until another one is asked for or needed,
   // it is not replaced because of its threshold.
   std::optional<WallTime> rolled_back_at;
-  std::string spec_digest;          // of the wanted certificate that the current one answers
+  std::string spec_digest;  // of the wanted certificate that the current one answers
 };
 inline constexpr std::size_t kMaxIssuances = 20;
 

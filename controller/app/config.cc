@@ -40,6 +40,8 @@ Config ParseCommandLine(int argc, char** argv) {
                  "runs that are worked on at a time; threads are made when they are needed")
       ->check(CLI::Range(1, 4096))
       ->capture_default_str();
+  AddSeconds(app, "--check-interval", config.check_interval,
+             "between looks at an authority, target or channel that is ready");
   app.add_option("--health-address", config.health_address, "/livez and /readyz")
       ->capture_default_str();
   app.add_option("--metrics-address", config.metrics_address, "/metrics")->capture_default_str();

@@ -15,6 +15,7 @@ struct Config {
   bool leader_elect = true;
   Duration lease_duration{15'000}, renew_deadline{10'000}, retry_period{2'000};
   int max_workers = 512;
+  Duration check_interval{600'000};  // between looks at what is ready
   std::string health_address = ":8081";
   std::string metrics_address = ":8080";
   std::string acme_address = ":8089";

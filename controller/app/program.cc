@@ -43,6 +43,23 @@ runtime::LeaderOptions LeaderOptionsOf(const Config& config, const Parts& parts)
   return options;
 }
 
+// Whether somebody else spoke: their part of an object is everything but its status.
+template <typename T>
+bool IsSpokenTo(const typename runtime::Store<T>::Change& change) {
+  if (!change.before || !change.after) return true;
+  const api::ObjectMeta& before = change.before->meta;
+  const api::ObjectMeta& after = change.after->meta;
+  return before.uid != after.uid || before.generation != after.generation ||
+         before.deleting != after.deleting || before.annotations != after.annotations;
+}
+
+bool AsksPeople(const std::shared_ptr<const api::Run>& run) {
+  return run && reconcile::AsksPeople(*run);
+}
+bool HasEnded(const std::shared_ptr<const api::Run>& run) {
+  return !run || api::IsTerminal(run->status.state);
+}
+
 bool OwesMail(const api::Run& run) {
   return std::any_of(run.status.outbox.begin(), run.status.outbox.end(),
                      [](const auto& e) { return e.state == api::OutboxState::kPending; });
@@ -66,8 +83,8 @@ struct Program::Impl {
   void OnWorkflow(const runtime::Store<api::Workflow>::Change& change, bool initial);
   void OnRun(const runtime::Store<api::Run>::Change& change, bool initial);
   void OnProvider(Lane& lane, const runtime::Store<api::ProviderObject>::Change& change,
-                  bool initial, bool starts_depend_on_it);
-  void RetryWaitingWorkflows();
+                  bool initial, const std::vector<std::string>& awaited);
+  void OnBreaker(std::string_view party);
   void AwaitSyncAndLead();
   void StartWorkers();
   void AddHealth();
@@ -134,24 +151,27 @@ Program::Impl::Impl(const Config& its_config, Parts its_parts)
       writer(parts.kube, world),
       events(kube::MakeEventRecorder(parts.kube, parts.clock, parts.metrics, parts.log,
                                      "certflow.dev/controller", parts.identity)),
-      gates(parts.clock, parts.metrics),
+      gates(parts.clock, parts.metrics, [this](std::string_view party) { OnBreaker(party); }),
       guard(parts.kube, parts.policy_json, parts.binding_json),
       desk(parts.kube, guard, *events),
-      steps({*connector, *secrets}),
+      steps({*connector, *secrets, gates}),
       elector(parts.kube, LeaderOptionsOf(config, parts), parts.clock, parts.metrics, parts.log),
       executor({writer, steps, directory, gates, desk, *events, parts.metrics,
                 [this] { return !config.leader_elect || elector.MayAct(); }}),
       workflows(world, parts.kube, writer, directory, guard, *events, parts.metrics),
       runs(world, parts.kube, writer, desk, executor),
       authorities(api::AuthorityResource(), world.authorities, writer, gates, *connector, *events,
+                  parts.metrics, config.check_interval,
                   [this](const Context& ctx, const seams::ProviderRef& ref) {
                     return connector->EnsureAuthorityReady(ctx, ref);
                   }),
       targets(api::TargetResource(), world.targets, writer, gates, *connector, *events,
+              parts.metrics, config.check_interval,
               [this](const Context& ctx, const seams::ProviderRef& ref) {
                 return connector->CheckTargetReady(ctx, ref);
               }),
       channels(api::ChannelResource(), world.channels, writer, gates, *connector, *events,
+               parts.metrics, config.check_interval,
                [this](const Context& ctx, const seams::ProviderRef& ref) {
                  return connector->CheckChannelReady(ctx, ref);
                }),
@@ -186,19 +206,22 @@ Program::Impl::Impl(const Config& its_config, Parts its_parts)
       authority_sink(
           world.authorities, api::DecodeProviderObject,
           [this](const auto& change, bool initial) {
-            OnProvider(authority_lane, change, initial, true);
+            OnProvider(authority_lane, change, initial,
+                       {reconcile::AwaitedAuthority(change.key.ns, change.key.name)});
           },
           parts.log),
       target_sink(
           world.targets, api::DecodeProviderObject,
           [this](const auto& change, bool initial) {
-            OnProvider(target_lane, change, initial, true);
+            OnProvider(
+                target_lane, change, initial,
+                {reconcile::AwaitedTarget(change.key.ns, change.key.name), reconcile::kAnyTarget});
           },
           parts.log),
       channel_sink(
           world.channels, api::DecodeProviderObject,
           [this](const auto& change, bool initial) {
-            OnProvider(channel_lane, change, initial, false);
+            OnProvider(channel_lane, change, initial, {});
           },
           parts.log),
       namespace_sink(world.namespaces, api::DecodeNamespace, nullptr, parts.log),
@@ -228,8 +251,8 @@ void Program::Impl::OnWorkflow(const runtime::Store<api::Workflow>::Change& chan
   const auto& known = change.after ? change.after : change.before;
   bool acting = !config.leader_elect || elector.leading();
   if (!change.after && acting) workflows.Deleted(*change.before);
-  if (initial) return;
   // What stands on the workflow (its spec, suspension, decisions) concerns the run under way.
+  if (initial || !IsSpokenTo<api::Workflow>(change)) return;
   for (const auto& run : world.runs.ByIndex(reconcile::kRunsByWorkflow, known->meta.uid)) {
     if (!api::IsTerminal(run->status.state)) run_lane.queue.Add(run->meta.key().ToString());
   }
@@ -238,33 +261,48 @@ void Program::Impl::OnWorkflow(const runtime::Store<api::Workflow>::Change& chan
 void Program::Impl::OnRun(const runtime::Store<api::Run>::Change& change, bool initial) {
   auto priority = initial ? runtime::Priority::kInitial : runtime::Priority::kLive;
   const auto& known = change.after ? change.after : change.before;
+  // A run that waits has said itself when it looks again.
+  const bool concerns_it = initial || HasEnded(change.after) || IsSpokenTo<api::Run>(change);
   if (change.after && !change.after->plan_json.empty()) {
-    run_lane.queue.Add(change.key.ToString(), priority);
+    if (concerns_it) run_lane.queue.Add(change.key.ToString(), priority);
     if (OwesMail(*change.after)) outbox_lane.queue.Add(change.key.ToString(), priority);
   }
-  kube::ObjectKey workflow{change.key.ns, known->workflow_name};
-  if (!initial) workflow_lane.queue.Add(workflow.ToString(), priority);
+  if (initial) return;
+  const std::string workflow = kube::ObjectKey{change.key.ns, known->workflow_name}.ToString();
+  if (HasEnded(change.after) || AsksPeople(change.after) || AsksPeople(change.before)) {
+    workflow_lane.queue.Add(workflow);
+  } else {
+    workflow_lane.queue.AddAfter(workflow, reconcile::kMentionEvery);
+  }
 }
 
+// An authority or target that came or became ready: who could not start for want of it (`awaited`)
+// tries again.
 void Program::Impl::OnProvider(Lane& lane,
                                const runtime::Store<api::ProviderObject>::Change& change,
-                               bool initial, bool starts_depend_on_it) {
+                               bool initial, const std::vector<std::string>& awaited) {
   lane.queue.Add(change.key.ToString(),
                  initial ? runtime::Priority::kInitial : runtime::Priority::kLive);
-  if (initial || !starts_depend_on_it || !change.after) return;
+  if (initial || !change.after) return;
   bool was_ready = change.before && change.before->ready();
   bool other_spec =
       !change.before || change.before->meta.generation != change.after->meta.generation;
-  if (other_spec || (change.after->ready() && !was_ready)) RetryWaitingWorkflows();
+  if (!other_spec && (was_ready || !change.after->ready())) return;
+  for (const std::string& one : awaited) {
+    for (const auto& workflow : world.workflows.ByIndex(reconcile::kWaitingFor, one)) {
+      workflow_lane.queue.Add(workflow->meta.key().ToString());
+    }
+  }
 }
 
-// An authority or target came or became ready: whoever could not start for want of it tries again.
-void Program::Impl::RetryWaitingWorkflows() {
-  for (const auto& workflow : world.workflows.List()) {
-    bool waits = !workflow->status.certificate ||
-                 api::FindCondition(workflow->status.conditions, api::kStalled) != nullptr;
-    if (waits) workflow_lane.queue.Add(workflow->meta.key().ToString());
-  }
+// Ready is to say that a party does not answer, and that it does again.
+void Program::Impl::OnBreaker(std::string_view party) {
+  auto look = [&](reconcile::ProviderReconciler& reconciler, Lane& lane) {
+    for (const std::string& key : reconciler.MakeDue(party)) lane.queue.Add(key);
+  };
+  look(authorities, authority_lane);
+  look(targets, target_lane);
+  look(channels, channel_lane);
 }
 
 void Program::Impl::AddHealth() {
@@ -398,6 +436,16 @@ void Program::RefreshGauges() {
                 "When the first certificate ends.", {},
                 static_cast<double>(std::chrono::system_clock::to_time_t(*earliest)));
   }
+  auto not_ready = [&](const kube::Resource& resource, const auto& store) {
+    int count = 0;
+    for (const auto& object : store.List()) count += !object->ready();
+    metrics.Set("certflow_providers_not_ready",
+                "Authorities, targets and channels whose Ready is not True.",
+                {{"kind", resource.kind}}, count);
+  };
+  not_ready(api::AuthorityResource(), impl_->world.authorities);
+  not_ready(api::TargetResource(), impl_->world.targets);
+  not_ready(api::ChannelResource(), impl_->world.channels);
   int active = 0;
   for (const auto& run : impl_->world.runs.List()) {
     active += !api::IsTerminal(run->status.state);

@@ -80,13 +80,45 @@ std::string_view ErrorCodeName(ErrorCode code) {
   return "Internal";
 }
 
+bool IsApiServerTrouble(const Error& error) {
+  if (error.origin != Origin::kApiServer) return false;
+  switch (error.code) {
+    case ErrorCode::kUnavailable:
+    case ErrorCode::kTimeout:
+    case ErrorCode::kUnknownOutcome:
+    case ErrorCode::kConflict:
+    case ErrorCode::kExpired:
+    case ErrorCode::kRateLimited:
+    case ErrorCode::kUnauthorized:
+      return true;
+    case ErrorCode::kInvalid:
+    case ErrorCode::kNotFound:
+    case ErrorCode::kAlreadyExists:
+    case ErrorCode::kForbidden:
+    case ErrorCode::kRefused:
+    case ErrorCode::kCancelled:
+    case ErrorCode::kUntrusted:
+    case ErrorCode::kInternal:
+      return false;
+  }
+  return false;
+}
+
+bool IsPartyTrouble(const Error& error) {
+  return error.origin == Origin::kParty &&
+         (error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kTimeout ||
+          error.code == ErrorCode::kUnknownOutcome);
+}
+
 Error MakeError(ErrorCode code, std::string_view reason, std::string_view message) {
-  return Error{code, RetryOf(code), std::string(reason), Sanitize(message), std::nullopt};
+  return Error{code,         RetryOf(code), std::string(reason), Sanitize(message),
+               std::nullopt, Origin::kParty};
 }
 
 Error MakeErrorAfter(ErrorCode code, std::string_view reason, std::string_view message,
                      Duration retry_after) {
-  return Error{code, Retry::kAfter, std::string(reason), Sanitize(message), retry_after};
+  return Error{code,        Retry::kAfter, std::string(reason), Sanitize(message),
+               retry_after, Origin::kParty};
 }
 
 Error Annotate(Error error, std::string_view what) {

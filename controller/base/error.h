@@ -30,6 +30,10 @@ enum class ErrorCode {
 
 enum class Retry { kBackoff, kAfter, kNever };
 
+// Who failed. The API server is what everything here leans on: that it cannot serve says nothing
+// about the device or authority that a step is about.
+enum class Origin { kParty, kApiServer };
+
 // An error is a value. `reason` is a PascalCase token, used as condition reason and metric label;
 // `message` is for people: no secrets, no timestamps, no newlines (see Sanitize).
 struct Error {
@@ -38,7 +42,14 @@ struct Error {
   std::string reason;
   std::string message;
   std::optional<Duration> retry_after;  // with Retry::kAfter
+  Origin origin = Origin::kParty;       // set where the answer is read: kube::Client
 };
+
+// The API server did not serve, or somebody else wrote first: the same again later may pass. What
+// it answers for good (not there, not allowed, wrong) is no such trouble.
+bool IsApiServerTrouble(const Error& error);
+// A device, authority or server did not answer.
+bool IsPartyTrouble(const Error& error);
 
 std::string_view ErrorCodeName(ErrorCode code);
 

@@ -90,7 +90,9 @@ Result<ListPage> TakePage(Document document, const Resource& resource) {
   const auto metadata = list.find("metadata");
   const auto items = list.find("items");
   if (metadata == list.end() || !metadata->is_object() || items == list.end()) {
-    return MakeError(ErrorCode::kUnavailable, "InvalidAnswer", "the answer is not a list");
+    Error error = MakeError(ErrorCode::kUnavailable, "InvalidAnswer", "the answer is not a list");
+    error.origin = Origin::kApiServer;
+    return error;
   }
   ListPage page;
   page.resource_version = TakeText(*metadata, "resourceVersion");
@@ -103,6 +105,14 @@ Result<ListPage> TakePage(Document document, const Resource& resource) {
     page.items.push_back(MakeDocument(std::move(item)));
   }
   return page;
+}
+
+// The caller's time may have been used up by something else.
+Error FromApiServer(const Context& ctx, Error error, const Call& call) {
+  if (ctx.Check().ok()) error.origin = Origin::kApiServer;
+  // A credential that is refused today may be replaced any time.
+  if (error.code == ErrorCode::kUnauthorized) error.retry = Retry::kBackoff;
+  return Annotate(std::move(error), call.what());
 }
 
 class RestClient : public Client {
@@ -297,17 +307,18 @@ class RestClient : public Client {
   Result<std::string> DoText(const Context& ctx, Call& call) {
     const Context limited = ctx.WithTimeout(call.write ? kWriteLimit : kReadLimit);
     for (int attempt = 0;; ++attempt) {
-      CF_RETURN_IF_ERROR(Authorize(limited, call.request));
+      auto authorized = Authorize(limited, call.request);
+      if (!authorized.ok()) return FromApiServer(ctx, std::move(authorized).error(), call);
       auto response = http_.Do(limited, call.request);
       Count(call.verb, response.ok() ? response->status : 0);
-      if (!response.ok()) return Annotate(std::move(response).error(), call.what());
+      if (!response.ok()) return FromApiServer(ctx, std::move(response).error(), call);
       if (response->status >= 200 && response->status < 300) return std::move(response->body);
       if (response->status == 401) {
         config_->Refused();
         if (attempt == 0) continue;
       }
-      return Annotate(AnswerError(call.write, response->status, response->headers, response->body),
-                      call.what());
+      return FromApiServer(
+          ctx, AnswerError(call.write, response->status, response->headers, response->body), call);
     }
   }
 
@@ -318,7 +329,7 @@ class RestClient : public Client {
     if (document.ok()) return document;
     // A write that was answered with 2xx happened, but what it left is not known.
     const ErrorCode code = call.write ? ErrorCode::kUnknownOutcome : ErrorCode::kUnavailable;
-    return Annotate(MakeError(code, "InvalidAnswer", "the answer is not JSON"), call.what());
+    return FromApiServer(ctx, MakeError(code, "InvalidAnswer", "the answer is not JSON"), call);
   }
 
   Result<void> DoWatch(const Context& ctx, Duration limit, Call& call, WatchSink& sink) {
@@ -334,11 +345,12 @@ class RestClient : public Client {
       }
       // Our own deadline, not the caller's: the server is silent beyond its time.
       if (end.result.error().code == ErrorCode::kTimeout && ctx.Check().ok()) {
-        return Annotate(MakeError(ErrorCode::kUnavailable, "StreamSilent",
-                                  "no end came within the time asked for"),
-                        call.what());
+        return FromApiServer(ctx,
+                             MakeError(ErrorCode::kUnavailable, "StreamSilent",
+                                       "no end came within the time asked for"),
+                             call);
       }
-      return Annotate(std::move(end.result).error(), call.what());
+      return FromApiServer(ctx, std::move(end.result).error(), call);
     }
   }
 

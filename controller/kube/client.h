@@ -41,7 +41,8 @@ struct WatchOptions {
 // kExpired (410, as status or inside a stream), kForbidden, kUnauthorized (after one retry with a
 // fresh credential), kRateLimited and kUnavailable with the server's Retry-After, kInvalid (400,
 // 413, 422), kUnknownOutcome for a write that was lost (connection, 504, 500 with timeout). The
-// message is the server's, sanitized; bodies that are not a Status are quoted shortened.
+// message is the server's, sanitized; bodies that are not a Status are quoted shortened. All have
+// Origin::kApiServer, but what the caller's own deadline or stop ended.
 class Client {
  public:
   virtual ~Client() = default;

@@ -160,12 +160,14 @@ Result<void> Transfer::AddHeaders() {
   }
   if (!request_.authorization.empty()) {
     const std::string_view secret = request_.authorization.Reveal();
-    if (EndsLine(secret) || EndsLine(request_.authorization_scheme)) {
+    if (EndsLine(secret) || EndsLine(request_.authorization_scheme) ||
+        !IsToken(request_.authorization_header)) {
       return MakeError(ErrorCode::kInvalid, "InvalidHeader", "the credential holds a line break");
     }
     std::string line;
-    line.reserve(32 + request_.authorization_scheme.size() + secret.size());
-    line += "Authorization: ";
+    line.reserve(32 + request_.authorization_header.size() + request_.authorization_scheme.size() +
+                 secret.size());
+    line += request_.authorization_header + ": ";
     if (!request_.authorization_scheme.empty()) line += request_.authorization_scheme + " ";
     line += secret;
     AppendHeader(std::move(line));

@@ -41,7 +41,9 @@ struct HttpRequest {
   std::string method = "GET";
   std::string url;
   std::vector<Header> headers;
-  // Sent with "Authorization: <scheme> <secret>" when set; kept apart so that it is never logged.
+  // Sent as "Authorization: <scheme> <secret>" when set, or in another header of that form; kept
+  // apart so that it is never logged.
+  std::string authorization_header = "Authorization";
   std::string authorization_scheme;
   SecretBytes authorization;
   SecretBytes secret_body;  // used instead of `body` when not empty

@@ -146,6 +146,11 @@ Result<std::vector<CertificateInfo>> ReadChain(std::string_view pem) {
   return infos;
 }
 
+Result<std::string> LeafFingerprint(std::string_view pem) {
+  CF_ASSIGN_OR_RETURN(const std::vector<CertificatePtr> chain, ParsePem(pem));
+  return Sha256Hex(ToDer(chain[0].get()));
+}
+
 Result<CertificateInfo> ReadDer(std::string_view der) {
   CF_ASSIGN_OR_RETURN(const CertificatePtr certificate, ParseDer(der));
   return Describe(certificate.get());

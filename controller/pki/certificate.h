@@ -35,6 +35,8 @@ inline constexpr std::size_t kMaxPemBytes = 256u << 10;
 // Reads every certificate of a PEM text, in order; kInvalid when there is none, too many, or one
 // cannot be parsed.
 Result<std::vector<CertificateInfo>> ReadChain(std::string_view pem);
+// SHA-256 of the first certificate, as CertificateInfo has it.
+Result<std::string> LeafFingerprint(std::string_view pem);
 // Of one DER certificate.
 Result<CertificateInfo> ReadDer(std::string_view der);
 // The certificates as DER, in order.

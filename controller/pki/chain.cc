@@ -135,7 +135,7 @@ bool IsAddress(const std::string& name) {
 }
 
 Result<void> VerifyNames(const VerifyRequest& request, X509* leaf) {
-  CF_ASSIGN_OR_RETURN(const CertificateInfo info, ReadDer(ToDer(leaf)));
+  CF_ASSIGN_OR_RETURN(const CertificateInfo info, ReadDer(request.chain_der[0]));
   for (const std::string& name : request.dns_names) {
     const bool covered = IsAddress(name) ? X509_check_ip_asc(leaf, name.c_str(), 0) == 1
                                          : NameCovers(info.dns_names, name);

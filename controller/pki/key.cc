@@ -52,6 +52,52 @@ Result<std::string> JoseSignature(const std::string& der, int width) {
   return jose;
 }
 
+// Which of OpenSSL's decoders a private key is for; without an algorithm all are tried.
+struct KeyForm {
+  const char* structure;
+  const char* algorithm;
+};
+
+KeyForm FormOf(std::string_view label, std::string_view der) {
+  if (label == PEM_STRING_ECPRIVATEKEY) return {"type-specific", "EC"};
+  if (label == PEM_STRING_RSA) return {"type-specific", "RSA"};
+  KeyForm form{"PrivateKeyInfo", nullptr};
+  const unsigned char* position = BytesOf(der);
+  const KeyInfoPtr info(d2i_PKCS8_PRIV_KEY_INFO(nullptr, &position, static_cast<long>(der.size())));
+  const ASN1_OBJECT* algorithm = nullptr;
+  if (!info || PKCS8_pkey_get0(&algorithm, nullptr, nullptr, nullptr, info.get()) != 1) return form;
+  const int nid = OBJ_obj2nid(algorithm);
+  if (nid == NID_X9_62_id_ecPublicKey) form.algorithm = "EC";
+  if (nid == NID_rsaEncryption) form.algorithm = "RSA";
+  return form;
+}
+
+// The first private key of a PEM text, or null. Told the algorithm, OpenSSL takes a quarter of the
+// time that it needs to set up every decoder it has.
+KeyPtr ReadKey(std::string_view pem) {
+  const BioPtr bio = ReadOnlyBio(pem);
+  unsigned char* raw = nullptr;
+  long size = 0;
+  char* raw_label = nullptr;
+  if (!bio || PEM_bytes_read_bio_secmem(&raw, &size, &raw_label, PEM_STRING_EVP_PKEY, bio.get(),
+                                        NoPassword, nullptr) != 1) {
+    return nullptr;
+  }
+  const SecretBytes der(BytesView(raw, static_cast<std::size_t>(size)));
+  const std::string label(raw_label);
+  OPENSSL_secure_clear_free(raw, static_cast<std::size_t>(size));
+  OPENSSL_secure_free(raw_label);
+  const KeyForm form = FormOf(label, der.Reveal());
+  EVP_PKEY* key = nullptr;
+  const DecoderPtr decoder(OSSL_DECODER_CTX_new_for_pkey(
+      &key, "DER", form.structure, form.algorithm, EVP_PKEY_KEYPAIR, nullptr, nullptr));
+  const unsigned char* position = BytesOf(der.Reveal());
+  std::size_t left = der.size();
+  const bool read = decoder && OSSL_DECODER_from_data(decoder.get(), &position, &left) == 1;
+  KeyPtr owned(key);
+  return read ? std::move(owned) : nullptr;
+}
+
 bool SizeExists(const KeySpec& spec) {
   switch (spec.algorithm) {
     case KeyAlgorithm::kEcdsa:
@@ -129,8 +175,7 @@ Result<PrivateKey> PrivateKey::Generate(const KeySpec& spec) {
 Result<PrivateKey> PrivateKey::FromPem(std::string_view pem) {
   const ErrorQueueScope errors;
   if (pem.size() > kMaxKeyPemBytes) return KeyInvalid("the private key is larger than 64 KiB");
-  const BioPtr bio = ReadOnlyBio(pem);
-  KeyPtr key(bio ? PEM_read_bio_PrivateKey(bio.get(), nullptr, NoPassword, nullptr) : nullptr);
+  KeyPtr key = ReadKey(pem);
   if (!key) {
     return KeyInvalid("not a private key in PEM (PKCS#8, PKCS#1 or SEC1) without a passphrase");
   }

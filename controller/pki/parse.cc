@@ -6,7 +6,11 @@
 #include <chrono>
 #include <ctime>
 #include <string>
+#include <unordered_map>
 #include <utility>
+
+#include "controller/base/base64.h"
+#include "controller/base/mutex.h"
 
 namespace certflow::pki {
 namespace {
@@ -24,6 +28,75 @@ bool AtEndOfPem() {
 // A file of certificates has no passphrase, and OpenSSL would ask for one at the terminal.
 int NoPassword(char*, int, int, void*) { return -1; }
 
+// What was parsed lately, by the digest of its DER. OpenSSL takes a fifth of a millisecond for a
+// certificate, nearly all of it for the public key, and a run asks for the same few a dozen times.
+// Certificates are public, and nobody changes one that was parsed, so all threads may share it.
+class ParsedLately {
+ public:
+  CertificatePtr Find(const std::string& digest) CF_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    if (const auto found = young_.find(digest); found != young_.end()) return Share(found->second);
+    const auto found = old_.find(digest);
+    if (found == old_.end()) return nullptr;
+    CertificatePtr certificate = Share(found->second);
+    Add(digest, Share(certificate));
+    return certificate;
+  }
+
+  void Keep(const std::string& digest, const CertificatePtr& certificate) CF_EXCLUDES(mutex_) {
+    MutexLock lock(mutex_);
+    Add(digest, Share(certificate));
+  }
+
+ private:
+  using Certificates = std::unordered_map<std::string, CertificatePtr>;
+  static constexpr std::size_t kGeneration = 64;
+
+  static CertificatePtr Share(const CertificatePtr& certificate) {
+    X509_up_ref(certificate.get());
+    return CertificatePtr(certificate.get());
+  }
+  // Of two generations the older one goes as a whole, without what was asked for meanwhile.
+  void Add(const std::string& digest, CertificatePtr certificate) CF_REQUIRES(mutex_) {
+    if (young_.size() == kGeneration) old_ = std::exchange(young_, {});
+    young_.insert_or_assign(digest, std::move(certificate));
+  }
+
+  Mutex mutex_;
+  Certificates young_ CF_GUARDED_BY(mutex_);
+  Certificates old_ CF_GUARDED_BY(mutex_);
+};
+
+// Larger ones are rare, and would make the memory large.
+constexpr std::size_t kMaxKeptDer = 4u << 10;
+
+// Null when `der` is no certificate, or has something behind it.
+CertificatePtr DecodeDer(std::string_view der) {
+  static ParsedLately lately;
+  const bool keep = der.size() <= kMaxKeptDer;
+  const std::string digest = keep ? Sha256(der) : std::string();
+  if (keep) {
+    if (CertificatePtr known = lately.Find(digest)) return known;
+  }
+  const unsigned char* position = BytesOf(der);
+  const unsigned char* const end = position + der.size();
+  CertificatePtr certificate(d2i_X509(nullptr, &position, static_cast<long>(der.size())));
+  if (!certificate || position != end) return nullptr;
+  if (keep) lately.Keep(digest, certificate);
+  return certificate;
+}
+
+// The next certificate of a PEM text; null at its end and at a fault, with OpenSSL's error.
+CertificatePtr NextOfPem(BIO* bio) {
+  unsigned char* raw = nullptr;
+  long size = 0;
+  if (PEM_bytes_read_bio(&raw, &size, nullptr, PEM_STRING_X509, bio, NoPassword, nullptr) != 1) {
+    return nullptr;
+  }
+  const OpenSslMemory der(raw);
+  return DecodeDer(BytesView(raw, static_cast<std::size_t>(size)));
+}
+
 }  // namespace
 
 Result<std::vector<CertificatePtr>> ParsePem(std::string_view pem, const PemLimits& limits) {
@@ -35,7 +108,7 @@ Result<std::vector<CertificatePtr>> ParsePem(std::string_view pem, const PemLimi
   const BioPtr bio = ReadOnlyBio(pem);
   if (!bio) return OpenSslFailed("read certificates");
   std::vector<CertificatePtr> chain;
-  while (CertificatePtr next{PEM_read_bio_X509(bio.get(), nullptr, NoPassword, nullptr)}) {
+  while (CertificatePtr next = NextOfPem(bio.get())) {
     if (chain.size() == limits.max_certificates) {
       return CertificateInvalid("more than " + std::to_string(limits.max_certificates) +
                                 " certificates");
@@ -53,12 +126,8 @@ Result<std::vector<CertificatePtr>> ParsePem(std::string_view pem, const PemLimi
 Result<CertificatePtr> ParseDer(std::string_view der) {
   const ErrorQueueScope errors;
   if (der.size() > kMaxPemBytes) return CertificateInvalid("the certificate is too large");
-  const unsigned char* position = BytesOf(der);
-  const unsigned char* const end = position + der.size();
-  CertificatePtr certificate(d2i_X509(nullptr, &position, static_cast<long>(der.size())));
-  if (!certificate || position != end) {
-    return CertificateInvalid("not a certificate in DER");
-  }
+  CertificatePtr certificate = DecodeDer(der);
+  if (!certificate) return CertificateInvalid("not a certificate in DER");
   return certificate;
 }
 

@@ -18,7 +18,8 @@ struct PemLimits {
   std::size_t max_certificates = kMaxChainCertificates;
 };
 
-// Every certificate of a PEM text in order, other blocks skipped; at least one.
+// Every certificate of a PEM text in order, other blocks skipped; at least one. What is parsed here
+// is shared with whoever asks for the same certificate: it must not be changed.
 Result<std::vector<CertificatePtr>> ParsePem(std::string_view pem, const PemLimits& limits = {});
 // One certificate and nothing after it.
 Result<CertificatePtr> ParseDer(std::string_view der);

@@ -1,6 +1,8 @@
 #include "controller/reconcile/approval_guard.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "controller/api/run.h"
 #include "controller/kube/document_json.h"
@@ -24,24 +26,23 @@ const kube::Resource& BindingResource() {
   return resource;
 }
 
-// The last time somebody changed the object (not its status), by the server's clock.
-std::optional<WallTime> LastChange(const Json& object) {
-  std::optional<WallTime> last;
-  auto take = [&](const Json& holder, const char* key) {
-    auto it = holder.find(key);
-    if (it == holder.end() || !it->is_string()) return;
-    auto time = ParseTime(it->get<std::string>());
-    if (time.ok() && (!last || *time > *last)) last = *time;
-  };
-  auto metadata = object.find("metadata");
-  if (metadata == object.end()) return last;
-  take(*metadata, "creationTimestamp");
-  auto managed = metadata->find("managedFields");
-  if (managed == metadata->end() || !managed->is_array()) return last;
-  for (const Json& entry : *managed) {
-    if (entry.value("subresource", "") != "status") take(entry, "time");
+bool IsOfStatus(const Json& entry) { return entry.value("subresource", "") == "status"; }
+
+// The last time somebody changed the object (not its status), by the server's clock; nothing where
+// the record of who wrote the spec is gone, as it is when somebody clears it.
+std::optional<WallTime> LastChange(const Json& metadata) {
+  auto last = ParseTime(metadata.value("creationTimestamp", ""));
+  if (!last.ok()) return std::nullopt;
+  bool spec_is_recorded = false;
+  for (const Json& entry : metadata.value("managedFields", Json::array())) {
+    if (IsOfStatus(entry)) continue;
+    auto time = ParseTime(entry.value("time", ""));
+    if (!time.ok()) return std::nullopt;
+    last = std::max(*last, *time);
+    spec_is_recorded |= entry.value("fieldsV1", Json::object()).contains("f:spec");
   }
-  return last;
+  if (!spec_is_recorded) return std::nullopt;
+  return *last;
 }
 
 Error Unproved(const char* reason, const std::string& what) {
@@ -71,9 +72,28 @@ Result<WallTime> ApprovalGuard::Compare(const Context& ctx, const kube::Resource
   if (object.value("spec", Json()) != shipped["spec"]) {
     return Unproved("PolicyEdited", what + " is not as it was shipped");
   }
-  auto changed = LastChange(object);
-  if (!changed) return Unproved("PolicyEdited", what + " does not say when it was changed");
-  return *changed;
+  const Json& metadata = object["metadata"];
+  auto changed = LastChange(metadata);
+  if (!changed) return Unproved("PolicyEdited", what + " does not say when its spec was changed");
+  return Remember(
+      ctx, resource.kind,
+      {metadata.value("uid", ""), metadata.value("generation", std::int64_t{0}), *changed});
+}
+
+// The record of a change can be cleared and written anew, the generation only counts up: an object
+// that was changed since the last look and says that it was not, is as new as this look.
+WallTime ApprovalGuard::Remember(const Context& ctx, const std::string& kind, Seen now) {
+  MutexLock lock(mutex_);
+  Seen& before = seen_[kind];
+  bool known = !before.uid.empty();
+  bool same = before.uid == now.uid && before.generation == now.generation;
+  if (known && same) {
+    now.changed = std::max(now.changed, before.changed);
+  } else if (known && now.changed <= before.changed) {
+    now.changed = ctx.clock.Now();
+  }
+  before = now;
+  return now.changed;
 }
 
 // A run that is born with a decision in somebody else's name is what the policy must refuse.
@@ -109,26 +129,11 @@ Result<void> ApprovalGuard::ProbeRefusal(const Context& ctx) {
   return error;
 }
 
-Result<WallTime> ApprovalGuard::Look(const Context& ctx) {
+Result<WallTime> ApprovalGuard::ProvedSince(const Context& ctx) {
   CF_ASSIGN_OR_RETURN(WallTime policy, Compare(ctx, PolicyResource(), policy_));
   CF_ASSIGN_OR_RETURN(WallTime binding, Compare(ctx, BindingResource(), binding_));
   CF_RETURN_IF_ERROR(ProbeRefusal(ctx));
   return std::max(policy, binding) + kSettle;
-}
-
-Result<WallTime> ApprovalGuard::ProvedSince(const Context& ctx) {
-  {
-    MutexLock lock(mutex_);
-    if (last_ && ctx.clock.Steady() < last_at_ + kFresh) return *last_;
-  }
-  Result<WallTime> found = Look(ctx);
-  bool answered = found.ok() || found.error().code == ErrorCode::kRefused;
-  if (answered) {
-    MutexLock lock(mutex_);
-    last_ = found;
-    last_at_ = ctx.clock.Steady();
-  }
-  return found;
 }
 
 }  // namespace certflow::reconcile

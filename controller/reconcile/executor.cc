@@ -17,11 +17,8 @@ using workflow::Effect;
 
 // More steps than that in one reconcile would be a loop.
 constexpr int kMaxTurns = 400;
-
-bool IsPartyTrouble(const Error& error) {
-  return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kTimeout ||
-         error.code == ErrorCode::kUnknownOutcome;
-}
+// Trouble with the API server is mostly over by then; a write that tells of it would add to it.
+constexpr Duration kSilentTrouble{30'000};
 
 std::string_view GateOfStep(std::string_view step) {
   if (step == workflow::kStepRenewalConfirmation) return workflow::kGateRenewal;
@@ -118,8 +115,10 @@ struct Executor::Work {
   const api::Plan& plan;
   api::Run& run;
   std::string written;  // the status as the API server has it
+  bool started;         // it shows that the run is under way
   steps::Scratch scratch;
   std::map<std::size_t, Rest> rests;  // by ledger entry
+  bool progress = false;              // an entry was closed that is not on record
 };
 
 // One entry in one turn: what was seen of it, and what was done.
@@ -139,12 +138,13 @@ Result<void> Executor::Persist(const Context& ctx, Work& work) {
   if (now == work.written) return {};
   CF_RETURN_IF_ERROR(parts_.writer.Write(ctx, work.run));
   work.written = api::EncodeRunStatus(work.run);
+  work.started = true;
+  work.progress = false;
   return {};
 }
 
-void Executor::RestUntil(const Context& ctx, Work& work, std::size_t index,
-                         std::string waiting_for, std::optional<WallTime> until,
-                         Duration look_again) const {
+void Executor::RestUntil(const Context& ctx, Work& work, std::size_t index, std::string waiting_for,
+                         std::optional<WallTime> until, Duration look_again) const {
   work.rests[index] = {std::move(waiting_for), until,
                        ctx.clock.Steady() + std::max(look_again, Duration{100})};
 }
@@ -168,6 +168,27 @@ Result<runtime::Outcome> Executor::Wait(const Context& ctx, Work& work,
   CF_RETURN_IF_ERROR(Persist(ctx, work));
   auto wait = std::chrono::duration_cast<Duration>(first - ctx.clock.Steady());
   return runtime::Outcome{std::max(wait, Duration{100})};
+}
+
+// The API server failed in the middle: what is done is put on record, so that a long run gets on
+// under constant faults, and trouble that lasts is told.
+Result<runtime::Outcome> Executor::KeepProgress(const Context& ctx, Work& work,
+                                                Result<runtime::Outcome> ended) {
+  if (ended.ok() || !IsApiServerTrouble(ended.error())) return ended;
+  const Error& error = ended.error();
+  bool no_write = error.code == ErrorCode::kRateLimited || error.code == ErrorCode::kConflict;
+  bool lasting = ctx.clock.Now() - work.run.meta.created > kSilentTrouble;
+  if (no_write || (!work.progress && !lasting)) return ended;
+  api::RunStatus& status = work.run.status;
+  status.state =
+      workflow::IsMitigating(status) ? api::RunState::kMitigating : api::RunState::kWaiting;
+  status.waiting_for = Sanitize("the API server: " + error.message, 256);
+  status.until.reset();
+  // Best effort: the error that is returned tells of it too.
+  if (auto written = Persist(ctx, work); !written.ok()) {
+    ctx.log.Debug("progress is not on record", {{"error", written.error().message}});
+  }
+  return ended;
 }
 
 Result<runtime::Outcome> Executor::Finish(const Context& ctx, Work& work,
@@ -223,9 +244,10 @@ void Executor::Abandon(const Context& ctx, Work& work) {
   }
 }
 
-void Executor::Close(Work& work, std::size_t index, EntryState state, workflow::Done done) {
+void Executor::Close(Work& work, std::size_t index, workflow::Done done) {
   api::LedgerEntry& entry = work.run.status.ledger[index];
-  entry.state = state;
+  entry.state = done.skipped ? EntryState::kSkipped : EntryState::kDone;
+  work.progress = true;
   entry.reason = std::move(done.reason);
   entry.message = Sanitize(done.message);
   entry.not_before.reset();
@@ -256,6 +278,9 @@ void Executor::GiveUp(const Context& ctx, Work& work, const api::LedgerEntry& en
 Executor::Ended Executor::Fail(const Context& ctx, Work& work, std::size_t index,
                                const Error& error) {
   if (error.code == ErrorCode::kCancelled || ctx.stopped()) return Result<runtime::Outcome>(error);
+  // Not what the step is about has failed: no attempt is booked, and the queue tries again with
+  // back-off, as after a crash at this place.
+  if (IsApiServerTrouble(error)) return Result<runtime::Outcome>(error);
   api::LedgerEntry& entry = work.run.status.ledger[index];
   WallTime now = ctx.clock.Now();
   workflow::BookFailure(work.plan, entry, error, now, JitterWord());
@@ -320,7 +345,7 @@ Executor::Ended Executor::Judge(const Context& ctx, Work& work, Lane& lane) {
   workflow::Observation& seen = **lane.seen;
   api::LedgerEntry& entry = work.run.status.ledger[lane.index];
   if (auto* done = std::get_if<workflow::Done>(&seen)) {
-    Close(work, lane.index, EntryState::kDone, std::move(*done));
+    Close(work, lane.index, std::move(*done));
     entry.ended_at = ctx.clock.Now();
     // What people decided is on record before anything is done because of it.
     if (!GateOfStep(entry.step).empty()) {
@@ -384,7 +409,7 @@ Executor::Ended Executor::Record(const Context& ctx, Work& work, Lane& lane) {
   entry.message.clear();
   entry.reason.clear();
   if (acted->done) {
-    Close(work, lane.index, EntryState::kDone, std::move(*acted->done));
+    Close(work, lane.index, std::move(*acted->done));
     entry.ended_at = ctx.clock.Now();
   } else if (acted->wait) {
     RestUntil(ctx, work, lane.index, acted->wait->waiting_for, acted->wait->until,
@@ -434,6 +459,13 @@ Executor::Ended Executor::TakeTurn(const Context& ctx, Work& work,
 
   std::vector<Lane*> all, acting;
   for (const auto& lane : lanes) all.push_back(lane.get());
+  // A run that hangs in its first reconcile has to say where. Others need no such write.
+  const bool may_hang = std::any_of(all.begin(), all.end(), [](const Lane* lane) {
+    return lane->party.may_hang && !lane->party.name.empty();
+  });
+  if (may_hang && !work.started) {
+    if (auto written = Persist(ctx, work); !written.ok()) return written.error();
+  }
   AtOnce(all, [&](Lane& lane) { Look(ctx, work, lane); });
   for (Lane* lane : all) {
     if (Ended ended = Judge(ctx, work, *lane)) return ended;
@@ -509,7 +541,8 @@ Executor::Ended Executor::Stand(const Context& ctx, Work& work) {
 
 Result<runtime::Outcome> Executor::CarryOn(const Context& ctx, const Standing& standing,
                                            const api::Plan& plan, api::Run run) {
-  Work work{standing, plan, run, api::EncodeRunStatus(run), {}, {}};
+  Work work{standing, plan, run,  api::EncodeRunStatus(run), !run.status.ledger.empty(),
+            {},       {},   false};
   api::RunStatus& status = run.status;
   if (status.ledger.empty()) {
     status.ledger = workflow::MakeLedger(plan);
@@ -531,7 +564,7 @@ Result<runtime::Outcome> Executor::CarryOn(const Context& ctx, const Standing& s
     workflow::Next next = workflow::NextStep(plan, status);
     if (auto* end = std::get_if<workflow::Finish>(&next)) return Finish(ctx, work, *end);
     if (Ended ended = TakeTurn(ctx, work, std::get<workflow::Proceed>(next).entries)) {
-      return *std::move(ended);
+      return KeepProgress(ctx, work, *std::move(ended));
     }
   }
   return MakeError(ErrorCode::kInternal, "TooManyTurns", "the run does not come to rest");

@@ -61,10 +61,12 @@ class Executor {
                  std::optional<WallTime> until, Duration look_again) const;
   Result<runtime::Outcome> Wait(const Context& ctx, Work& work,
                                 const std::vector<std::size_t>& entries);
+  Result<runtime::Outcome> KeepProgress(const Context& ctx, Work& work,
+                                        Result<runtime::Outcome> ended);
   Result<runtime::Outcome> Finish(const Context& ctx, Work& work, const workflow::Finish& end);
   Result<void> Persist(const Context& ctx, Work& work);
   void Abandon(const Context& ctx, Work& work);
-  void Close(Work& work, std::size_t index, api::EntryState state, workflow::Done done);
+  void Close(Work& work, std::size_t index, workflow::Done done);
 
   ExecutorParts parts_;
 };

@@ -10,6 +10,7 @@ namespace certflow::reconcile {
 namespace {
 
 constexpr Duration kSendTimeout{60'000};
+constexpr Duration kApiServerPause{5'000};
 constexpr BackoffPolicy kBackoff{Duration{5'000}, 2, Duration{1'800'000}, 0.2};
 
 seams::Notification Compose(const api::Run& run, const api::Plan& plan,
@@ -90,9 +91,11 @@ std::optional<Duration> OutboxSender::SendOne(const Context& ctx, const api::Run
     return {};
   };
   auto sent = send();
-  bool trouble = !sent.ok() && (sent.error().code == ErrorCode::kUnavailable ||
-                                sent.error().code == ErrorCode::kTimeout);
-  pass->Leave(!trouble);
+  pass->Leave(sent.ok() || !IsPartyTrouble(sent.error()));
+  // It is not the mail server that failed.
+  if (!sent.ok() && IsApiServerTrouble(sent.error())) {
+    return sent.error().retry_after.value_or(kApiServerPause);
+  }
   if (!sent.ok()) return BookFailure(ctx, run, entry, sent.error()), std::nullopt;
   metrics_.Add("certflow_notifications_total", "Notifications, by how sending ended.",
                {{"result", "sent"}});

@@ -33,7 +33,7 @@ class OutboxSender {
   Result<runtime::Outcome> Reconcile(const Context& ctx, std::string_view key);
 
  private:
-  // How long to wait for a place at the channel, where there is none now.
+  // How long to wait, where there is no place at the channel now or the API server does not serve.
   std::optional<Duration> SendOne(const Context& ctx, const api::Run& run, const api::Plan& plan,
                                   api::OutboxEntry& entry);
   void BookFailure(const Context& ctx, const api::Run& run, api::OutboxEntry& entry,

@@ -26,10 +26,9 @@ Standing StandingOf(const api::Workflow* workflow, const api::Run& run) {
   Standing standing;
   standing.workflow = workflow;
   if (workflow == nullptr) return standing;
-  standing.superseded =
-      api::BindingSpec(workflow->spec_json) != api::BindingSpecOfPlan(run.plan_json);
-  auto spec = api::DecodeWorkflowSpec(workflow->spec_json, run.meta.ns);
-  standing.suspended = spec.ok() && spec->suspend;
+  const api::SpecStanding spec = api::SpecStandingOf(workflow->spec_json, run.plan_json);
+  standing.superseded = spec.superseded;
+  standing.suspended = spec.suspended;
   return standing;
 }
 

@@ -1,5 +1,7 @@
 #include "controller/reconcile/store_directory.h"
 
+#include "controller/workflow/ledger.h"
+
 namespace certflow::reconcile {
 
 seams::ProviderRef AsProviderRef(const api::ProviderObject& object) {
@@ -78,6 +80,39 @@ Result<void> StoreDirectory::AuthorityReady(const api::Reference& what) const {
   return MayChange(ErrorCode::kUnavailable, "AuthorityNotReady",
                    "CertificateAuthority " + what.ns + "/" + what.name + " is not ready" +
                        (condition ? ": " + condition->message : ""));
+}
+
+Result<std::string> StoreDirectory::TargetReady(const api::Reference& what) const {
+  auto object = world_.targets.Get({what.ns, what.name});
+  if (object == nullptr) return std::string();
+  const api::Condition* ready = api::FindCondition(object->status.conditions, api::kReady);
+  bool current = ready != nullptr && object->status.observed_generation == object->meta.generation;
+  if (!current) return std::string();
+  if (object->ready()) {
+    return ready->reason == api::kUsableWithWarning ? ready->message : std::string();
+  }
+  Error error = MayChange(
+      ErrorCode::kUnavailable, "TargetNotReady",
+      "DeploymentTarget " + what.ns + "/" + what.name + " is not ready: " + ready->message);
+  bool stalled = api::FindCondition(object->status.conditions, api::kStalled) != nullptr;
+  if (stalled) error.retry = Retry::kNever;
+  return error;
+}
+
+std::vector<steps::AtHand> StoreDirectory::AtHandFor(const api::Run& run) const {
+  std::vector<steps::AtHand> out;
+  for (const auto& earlier : RunsOf(world_, run.workflow_uid)) {
+    const api::RunStatus& status = earlier->status;
+    if (earlier->number >= run.number || !api::IsTerminal(status.state)) continue;
+    // From here on back everything was replaced; what is held stays where it is.
+    if (status.state == api::RunState::kSucceeded || status.state == api::RunState::kHeld) break;
+    bool maybe_live = status.reason == workflow::kReasonRollbackFailed;
+    bool its_own = status.certificate && status.certificate->version == earlier->meta.name;
+    if (maybe_live || !its_own || earlier->meta.deleting) continue;
+    out.push_back({earlier->meta.name, api::WantedDigestOf(*earlier), api::AuthorityOf(*earlier),
+                   *status.certificate});
+  }
+  return out;
 }
 
 }  // namespace certflow::reconcile

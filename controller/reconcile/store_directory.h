@@ -17,8 +17,10 @@ class StoreDirectory : public steps::Directory {
                                      std::string_view from_ns) const override;
   Result<void> AuthorityReady(const api::Reference& what) const override;
   // The targets of that type in the namespace that have the labels, by name.
-  std::vector<api::Reference> TargetsWith(const api::LabelSelector& selector,
-                                          std::string_view type, std::string_view ns) const;
+  std::vector<api::Reference> TargetsWith(const api::LabelSelector& selector, std::string_view type,
+                                          std::string_view ns) const;
+  Result<std::string> TargetReady(const api::Reference& what) const override;
+  std::vector<steps::AtHand> AtHandFor(const api::Run& run) const override;
 
  private:
   Result<seams::ProviderRef> Find(const runtime::Store<api::ProviderObject>& store,

@@ -68,7 +68,10 @@ void FoldRuns(const Runs& runs, api::WorkflowStatus& status) {
       status.handled_renewal = run.trigger.payload;
     }
     const auto& made = run.status.certificate;
-    if (made && made->version == run.meta.name) {
+    // A certificate that a later run brought into force is one issuance.
+    bool counted = made && std::find(status.issuances.begin(), status.issuances.end(),
+                                     made->not_before) != status.issuances.end();
+    if (made && made->version == run.meta.name && !counted) {
       status.issuances.push_back(made->not_before);
       if (status.issuances.size() > api::kMaxIssuances) {
         status.issuances.erase(status.issuances.begin());
@@ -161,6 +164,8 @@ Duration Until(std::optional<WallTime> until, WallTime now) {
 
 }  // namespace
 
+bool AsksPeople(const api::Run& run) { return run.status.step.ends_with("Confirmation"); }
+
 Result<void> WorkflowReconciler::WriteIfChanged(const Context& ctx, api::Workflow& workflow,
                                                 const std::string& before) {
   if (api::EncodeWorkflowStatus(workflow) == before) return {};
@@ -179,14 +184,16 @@ Result<workflow::TriggerVerdict> WorkflowReconciler::DecideNow(const Context& ct
                                false,
                                FailuresOf(runs),
                                ctx.clock.Now()};
-  // Names in annotations count only while the API server proves them.
+  // Names in annotations count only while the API server proves them; it is asked when a run is to
+  // start.
+  workflow::TriggerVerdict verdict = workflow::Decide(input);
   bool named = !input.renew_annotation.empty() || !input.changed_by.empty();
   bool gated = spec.renewal_gate || spec.deployment_gate;
-  if (!named || !gated) return workflow::Decide(input);
+  if (!named || !gated || !std::holds_alternative<workflow::Start>(verdict)) return verdict;
   auto proved = guard_.ProvedSince(ctx);
   if (!proved.ok() && proved.error().code != ErrorCode::kRefused) return proved.error();
   input.identities_proved = proved.ok();
-  workflow::TriggerVerdict verdict = workflow::Decide(input);
+  verdict = workflow::Decide(input);
   auto* start = std::get_if<workflow::Start>(&verdict);
   bool asked = start != nullptr && start->trigger.reason == api::TriggerReason::kRequested;
   if (proved.ok() || !asked || spec.requester_may_approve) return verdict;
@@ -200,9 +207,8 @@ Result<workflow::TriggerVerdict> WorkflowReconciler::DecideNow(const Context& ct
 Result<void> WorkflowReconciler::StartRun(const Context& ctx, const api::Workflow& workflow,
                                           const api::WorkflowSpec& spec,
                                           const api::Trigger& trigger, std::int64_t number) {
-  auto select = [&](const api::LabelSelector& selector, std::string_view type) {
-    return directory_.TargetsWith(selector, type, workflow.meta.ns);
-  };
+  auto select = [&](const api::LabelSelector& selector, std::string_view type,
+                    std::string_view ns) { return directory_.TargetsWith(selector, type, ns); };
   auto planned = api::PlanTargets(spec, workflow.meta.ns, select);
   if (!planned.ok()) return Annotate(planned.error(), "spec.deployment");
   const std::vector<api::PlannedTarget>& targets = *planned;
@@ -238,8 +244,7 @@ Result<void> WorkflowReconciler::CreateRun(const Context& ctx, api::NewRun run) 
   if (!created.ok() && created.error().code == ErrorCode::kAlreadyExists) return {};
   if (!created.ok()) return created.error();
   const std::string_view trigger = api::TriggerReasonName(run.trigger.reason);
-  ctx.log.Info("run started",
-               {{"run", workflow::DisplayRunName(run.name)}, {"trigger", trigger}});
+  ctx.log.Info("run started", {{"run", workflow::DisplayRunName(run.name)}, {"trigger", trigger}});
   metrics_.Add("certflow_runs_started_total", "Runs that were started, by trigger.",
                {{"trigger", trigger}});
   return {};
@@ -325,6 +330,8 @@ Result<void> WorkflowReconciler::TrimHistory(const Context& ctx, const api::Work
     if (!api::IsTerminal(run->status.state) || run->meta.deleting) continue;
     if (run->number > folded) continue;
     bool good = run->status.state == api::RunState::kSucceeded;
+    // What the last one leaves behind is the next one's.
+    if (!good && run == runs.front()) continue;
     int& kept = good ? successful : failed;
     if (kept++ < (good ? spec.keep_successful : spec.keep_failed)) continue;
     auto deleted = client_.Delete(ctx, api::RunResource(), run->meta.key(),
@@ -380,9 +387,8 @@ Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::
     }
   }
   if (const api::Run* active = ActiveRun(runs)) {
-    bool asks = active->status.step.ends_with("Confirmation");
     auto age = std::chrono::duration_cast<Duration>(now - active->meta.created);
-    if (!asks && age < kQuietStart) return runtime::Outcome{kQuietStart - age};
+    if (!AsksPeople(*active) && age < kQuietStart) return runtime::Outcome{kQuietStart - age};
     ShowActive(active, status);
     verdict.phase = active->status.step.empty() ? "Pending" : active->status.step;
     SetConditions(workflow, active, verdict, now, status);
@@ -403,7 +409,7 @@ Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::
   if (auto* start = std::get_if<workflow::Start>(&decided)) {
     auto started = StartRun(wctx, workflow, *spec, start->trigger, number);
     if (started.ok()) return runtime::Outcome{kQuietStart};
-    if (started.error().code == ErrorCode::kConflict) return started.error();
+    if (IsApiServerTrouble(started.error())) return started.error();
     verdict = {"Stalled", std::nullopt, true, started.error().reason, started.error().message};
     SetConditions(workflow, nullptr, verdict, now, status);
     status.phase = verdict.phase;

@@ -11,6 +11,13 @@
 
 namespace certflow::reconcile {
 
+// How long a workflow's status may lag behind what its run is at, so that what happens meanwhile is
+// one write; people who are asked, and the end, show at once.
+inline constexpr Duration kMentionEvery{15'000};
+
+// Whether the run is at a gate.
+bool AsksPeople(const api::Run& run);
+
 // Watches over one CertificateWorkflow: folds the results of its runs into its status, starts the
 // next run when one is due or an ended one is to be rolled back, and keeps the history short.
 class WorkflowReconciler {

@@ -4,7 +4,43 @@
 
 namespace certflow::reconcile {
 
+namespace {
+
+std::string Awaited(std::string_view kind, std::string_view ns, std::string_view name) {
+  return std::string(kind) + " " + std::string(ns) + "/" + std::string(name);
+}
+
+// Nothing for one that goes on by itself, whose spec need not be read.
+std::vector<std::string> WhatItWaitsFor(const api::Workflow& workflow) {
+  const bool waits = !workflow.status.certificate ||
+                     api::FindCondition(workflow.status.conditions, api::kStalled) != nullptr;
+  std::vector<std::string> out;
+  if (!waits) return out;
+  auto spec = api::DecodeWorkflowSpec(workflow.spec_json, workflow.meta.ns);
+  if (!spec.ok()) return out;
+  for (const api::Reference& one : spec->authorities) {
+    out.push_back(AwaitedAuthority(one.ns, one.name));
+  }
+  for (const api::Wave& wave : spec->waves) {
+    for (const api::TargetUse& use : wave.targets) {
+      out.push_back(use.selector.empty() ? AwaitedTarget(use.target.ns, use.target.name)
+                                         : std::string(kAnyTarget));
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
+std::string AwaitedAuthority(std::string_view ns, std::string_view name) {
+  return Awaited("authority", ns, name);
+}
+std::string AwaitedTarget(std::string_view ns, std::string_view name) {
+  return Awaited("target", ns, name);
+}
+
 World::World() {
+  workflows.AddIndex(kWaitingFor, WhatItWaitsFor);
   runs.AddIndex(kRunsByWorkflow,
                 [](const api::Run& run) { return std::vector<std::string>{run.workflow_uid}; });
   runs.AddIndex(kRunsByToken, [](const api::Run& run) {

@@ -25,6 +25,13 @@ struct World {
 // Indexes of World.
 inline constexpr const char* kRunsByWorkflow = "workflow-uid";
 inline constexpr const char* kRunsByToken = "challenge-token";  // http-01, for the responder
+// Workflows that have no certificate or are stalled, by each authority and target they refer to.
+inline constexpr const char* kWaitingFor = "waiting-for";
+
+// The values of kWaitingFor.
+std::string AwaitedAuthority(std::string_view ns, std::string_view name);
+std::string AwaitedTarget(std::string_view ns, std::string_view name);
+inline constexpr const char* kAnyTarget = "target";  // who chooses them by label
 
 // Runs of a workflow, newest first.
 std::vector<std::shared_ptr<const api::Run>> RunsOf(const World& world,

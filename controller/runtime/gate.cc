@@ -38,7 +38,8 @@ struct Party {
 }  // namespace
 
 struct GateKeeper::Impl {
-  Impl(Clock& its_clock, Metrics& its_metrics) : clock(its_clock), metrics(its_metrics) {}
+  Impl(Clock& its_clock, Metrics& its_metrics, OnBreaker its_on_breaker)
+      : clock(its_clock), metrics(its_metrics), on_breaker(std::move(its_on_breaker)) {}
 
   std::optional<Denied> Refuse(const Party& party, Access access, Limits limits, SteadyTime now)
       CF_REQUIRES(mutex) {
@@ -55,15 +56,24 @@ struct GateKeeper::Impl {
   }
 
   void Leave(const std::string& name, Access access, bool trial, std::optional<bool> healthy) {
+    if (LeaveLocked(name, access, trial, healthy) && on_breaker) on_breaker(name);
+  }
+
+  // True when the breaker opened or closed.
+  bool LeaveLocked(const std::string& name, Access access, bool trial,
+                   std::optional<bool> healthy) {
     MutexLock lock(mutex);
     const auto found = parties.find(name);
-    if (found == parties.end()) return;
+    if (found == parties.end()) return false;
     Party& party = found->second;
     --(access == Access::kAct ? party.acting : party.reading);
     if (trial) party.trying = false;
+    const bool was_open = party.open();
     // What was let in before the breaker opened says nothing new.
-    if (healthy && (!party.open() || trial)) Judge(party, *healthy);
+    if (healthy && (!was_open || trial)) Judge(party, *healthy);
+    const bool changed = party.open() != was_open;
     if (!party.busy() && party.failures == 0 && !party.open()) parties.erase(found);
+    return changed;
   }
 
   void Judge(Party& party, bool healthy) CF_REQUIRES(mutex) {
@@ -101,6 +111,7 @@ struct GateKeeper::Impl {
 
   Clock& clock;
   Metrics& metrics;
+  const OnBreaker on_breaker;
   Mutex mutex;
   std::unordered_map<std::string, Party, NameHash, std::equal_to<>> parties CF_GUARDED_BY(mutex);
   std::size_t next_sweep CF_GUARDED_BY(mutex) = kSmallestSweep;
@@ -135,8 +146,8 @@ void GateKeeper::Pass::Leave(bool healthy) {
   }
 }
 
-GateKeeper::GateKeeper(Clock& clock, Metrics& metrics)
-    : impl_(std::make_shared<Impl>(clock, metrics)) {}
+GateKeeper::GateKeeper(Clock& clock, Metrics& metrics, OnBreaker on_breaker)
+    : impl_(std::make_shared<Impl>(clock, metrics, std::move(on_breaker))) {}
 
 GateKeeper::~GateKeeper() = default;
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -50,7 +51,9 @@ class GateKeeper {
     Duration again_after;
   };
 
-  GateKeeper(Clock& clock, Metrics& metrics);
+  // Told when a party's breaker opened or closed, on the thread that found out, without a lock.
+  using OnBreaker = std::function<void(std::string_view name)>;
+  GateKeeper(Clock& clock, Metrics& metrics, OnBreaker on_breaker = nullptr);
   ~GateKeeper();
   // A pass, or why not. An empty name is always let in.
   std::optional<Pass> Enter(std::string_view name, Access access, Denied* denied, Limits limits);

@@ -108,7 +108,8 @@ struct Informer::Impl : kube::WatchSink {
     events = 0;
     const SteadyTime begin = clock.Steady();
     Result<void> result = client.Watch(MakeContext(deadline), resource, watch, *this);
-    if (result.ok() && events == 0 && clock.Steady() - begin < kTooShort) {
+    worked = events > 0 || clock.Steady() - begin >= kTooShort;
+    if (result.ok() && !worked) {
       return MakeError(ErrorCode::kUnavailable, "WatchTooShort", "the watch ended at once");
     }
     return result;
@@ -198,7 +199,10 @@ struct Informer::Impl : kube::WatchSink {
         {{"code", ErrorCodeName(error.code)}, {"reason", error.reason}, {"error", error.message}});
     metrics.Add("certflow_informer_failures_total", "Lists and watches that failed.",
                 {{"resource", resource.plural}, {"code", ErrorCodeName(error.code)}});
-    if (clock.Steady() - failed > kHealthy) failures = 0;
+    // Watches that are cut after a while (load balancers do that) must not age the cache ever more.
+    const bool was_cut = worked && error.code != ErrorCode::kExpired;
+    if (was_cut || clock.Steady() - failed > kHealthy) failures = 0;
+    worked = false;
     // A place that is too old is the normal end of a long pause; a second one soon after is not.
     const bool at_once = error.code == ErrorCode::kExpired && failures == 0;
     Duration delay = BackoffDelay(options.backoff, ++failures, JitterWord());
@@ -238,6 +242,7 @@ struct Informer::Impl : kube::WatchSink {
   std::string version;      // where to resume; empty: list
   bool collecting = false;  // inside a streamed list, before its end mark
   std::size_t events = 0;   // of the stream
+  bool worked = false;      // the last stream did, before it ended
   SteadyTime heard{};       // the last sign of the server
   SteadyTime failed{};
   int failures = 0;

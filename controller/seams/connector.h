@@ -39,25 +39,29 @@ struct Party {
   std::string name;
   int actions = 1;
   int reads = 2;
+  // One call may take as long as its timeout: what is asked of it stands in the run before.
+  bool may_hang = true;
 };
 
 // What was found out about a provider object, for its status.
 struct Readiness {
   std::string message;      // for the Ready condition
+  std::string warning;      // usable, but not as it should be: what would fail, and why
   std::string account_url;  // an ACME account that was made or found
   std::string ca_subject, ca_fingerprint;
   std::optional<WallTime> ca_not_after;
 };
 
 // Turns a spec and its credentials into a seam, for one reconcile. Thread-safe. Credentials are
-// read when asked for and live as long as the returned object. Errors name the field or the Secret
-// and the remedy; Retry::kNever means that the object has to change first.
+// read when asked for and live as long as the returned object, which reconciles that run at the
+// same time with the same credentials may share where it is thread-safe. Errors name the field or
+// the Secret and the remedy; Retry::kNever means that the object has to change first.
 class Connector {
  public:
   virtual ~Connector() = default;
 
   // `targets` are those of the plan, for challenges that a web server answers.
-  virtual Result<std::unique_ptr<Issuer>> ConnectIssuer(const Context& ctx,
+  virtual Result<std::shared_ptr<Issuer>> ConnectIssuer(const Context& ctx,
                                                         const ProviderRef& authority,
                                                         const std::vector<TargetRef>& targets) = 0;
   virtual Result<std::unique_ptr<Target>> ConnectTarget(const Context& ctx,

@@ -32,6 +32,7 @@ inline constexpr std::string_view kManagedLabel = "app.kubernetes.io/managed-by"
 inline constexpr std::string_view kManagedValue = "certflow";
 inline constexpr std::string_view kAllowLabel = "certflow.dev/allow";
 
+// Errors are those of kube::Client where the API server keeps them (Origin::kApiServer).
 class SecretStore {
  public:
   virtual ~SecretStore() = default;

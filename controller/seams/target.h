@@ -53,6 +53,8 @@ struct TargetState {
   std::optional<std::string> previous;
   WayBack way_back;                 // to `active`; for targets that do not remember it
   std::vector<std::string> staged;  // versions that Activate can switch to
+  // Why Stage would refuse as things stand: what is there belongs to somebody else.
+  std::optional<Error> refusal;
   bool running = true;  // what is configured is also loaded; false asks for Activate once more
   // What the target still does by itself after a switch ("config-sync to dg: Changes Pending");
   // empty when it is through. Until then it is looked at again, and nothing is done.

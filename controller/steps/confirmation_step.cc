@@ -37,8 +37,4 @@ Result<workflow::Observation> ConfirmationStep::Observe(const Context& ctx,
   return workflow::Observation(std::move(blocked));
 }
 
-Result<ActResult> ConfirmationStep::Act(const Context&, const StepScope&, const workflow::Needed&) {
-  return MakeError(ErrorCode::kInternal, "NothingToDo", "a confirmation has no action");
-}
-
 }  // namespace certflow::steps

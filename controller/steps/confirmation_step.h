@@ -14,8 +14,6 @@ class ConfirmationStep : public Step {
   explicit ConfirmationStep(std::string_view gate) : gate_(gate) {}
   seams::Party Party(const StepScope&) const override { return {}; }
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
-  Result<ActResult> Act(const Context& ctx, const StepScope& scope,
-                        const workflow::Needed& needed) override;
 
  private:
   std::string gate_;

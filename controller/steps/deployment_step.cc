@@ -49,7 +49,7 @@ Result<workflow::Observation> DeploymentStep::Observe(const Context& ctx, const 
   bool same = scope.run.status.certificate &&
               state.fingerprint == scope.run.status.certificate->fingerprint;
   if (same) {
-    CF_ASSIGN_OR_RETURN(auto judged, JudgeSwitch(ctx, *at.target, state, memo, version));
+    CF_ASSIGN_OR_RETURN(auto judged, JudgeSwitch(ctx, *at.target, state, after, version));
     if (std::holds_alternative<workflow::Done>(judged)) {
       RecordPlacements(ctx, scope, state, "Deployed", after[workflow::kMemoPrevious]);
       return Observation(workflow::Done{"Deployed", DescribePlacements(state), std::move(after)});
@@ -70,23 +70,7 @@ Result<std::shared_ptr<const seams::Bundle>> DeploymentStep::LoadBundle(
   if (auto kept = scope.scratch.bundle()) return kept;
   std::string name = VersionSecretName(scope.plan.spec, scope.run.meta.name);
   CF_ASSIGN_OR_RETURN(auto secret, parts_.secrets.Get(ctx, scope.run.meta.ns, name));
-  seams::Bundle bundle;
-  bundle.version = scope.run.meta.name;
-  for (auto& [key, value] : secret.data) {
-    if (key == "tls.crt") {
-      bundle.chain_pem = value.Reveal();
-    } else if (key == "ca.crt") {
-      bundle.ca_pem = value.Reveal();
-    } else if (key == "tls.key") {
-      bundle.key_pem = std::move(value);
-    }
-  }
-  if (bundle.key_pem.empty() || bundle.chain_pem.empty()) {
-    return MakeError(ErrorCode::kInvalid, "SecretKeyMissing",
-                     "Secret " + name +
-                         " has no tls.key or tls.crt; start a new run with the "
-                         "annotation certflow.dev/renew");
-  }
+  CF_ASSIGN_OR_RETURN(auto bundle, BundleOf(std::move(secret), scope.run.meta.name));
   auto kept = std::make_shared<const seams::Bundle>(std::move(bundle));
   scope.scratch.Keep(kept);
   return kept;

@@ -21,11 +21,11 @@ Result<workflow::Observation> DeploymentTimeStep::Observe(const Context& ctx,
   if (at <= now) return Observation(workflow::Done{"TimeCame", when, {}});
   const auto& previous = scope.run.status.previous;
   if (previous && previous->not_after <= at) {
-    return Observation(workflow::Done{
-        "ExpiresBefore",
-        "not waited for " + when + ": the certificate in force ends before, at " +
-            FormatTime(previous->not_after),
-        {}});
+    return Observation(workflow::Done{"ExpiresBefore",
+                                      "not waited for " + when +
+                                          ": the certificate in force ends before, at " +
+                                          FormatTime(previous->not_after),
+                                      {}});
   }
   workflow::Blocked blocked;
   blocked.waiting_for = "the time of the deployment, " + when;

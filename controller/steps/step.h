@@ -11,11 +11,22 @@
 #include "controller/base/context.h"
 #include "controller/base/mutex.h"
 #include "controller/base/result.h"
+#include "controller/pki/key.h"
+#include "controller/runtime/gate.h"
 #include "controller/seams/connector.h"
 #include "controller/seams/secret_store.h"
 #include "controller/workflow/observation.h"
 
 namespace certflow::steps {
+
+// A certificate that an earlier run got and did not bring into force: it is live nowhere, and its
+// Secret may be there still.
+struct AtHand {
+  std::string run;
+  std::string wanted_digest;  // of the certificate that the run's plan wanted
+  api::Reference authority;
+  api::CertificateStatus certificate;
+};
 
 // Finds what a plan refers to, with the permission of the referred object (allowedNamespaces).
 // Errors: kNotFound and kForbidden with the remedy; both may change, so they back off.
@@ -30,6 +41,11 @@ class Directory {
                                              std::string_view from_ns) const = 0;
   // Whether the authority's Ready condition holds, with its message when not.
   virtual Result<void> AuthorityReady(const api::Reference& what) const = 0;
+  // What the target's Ready condition tells: its warning, if any, or why it is not ready;
+  // Retry::kNever where somebody has to act first. A target that was not looked at yet is fine.
+  virtual Result<std::string> TargetReady(const api::Reference& what) const = 0;
+  // What earlier runs of the same workflow got, newest first.
+  virtual std::vector<AtHand> AtHandFor(const api::Run& run) const = 0;
 };
 
 // What a step found out about the run as a whole; merged into its status with the entry.
@@ -41,10 +57,22 @@ struct Findings {
   std::optional<std::vector<api::ServedChallenge>> challenges;
 };
 
+// The Secret in which a run keeps its key, and its certificate once there is one.
+struct RunSecret {
+  seams::SecretObject object;
+  pki::PrivateKey key;
+  std::string chain_pem;
+};
+
 // What steps of one reconcile share, so that nothing is fetched twice; gone with the reconcile, and
-// the key with it. Steps of several targets may use it at the same time, each its own slot.
+// every key with it. Steps of several targets may use it at the same time, each its own slot.
 class Scratch {
  public:
+  // Of the renewal alone, which nothing runs beside: the connected authority of the plan, and the
+  // run's Secret as it was observed last.
+  std::shared_ptr<seams::Issuer> issuer;
+  std::optional<RunSecret> secret;
+
   // The connected target with that planned id, or the place for it.
   std::unique_ptr<seams::Target>& TargetSlot(const std::string& id) CF_EXCLUDES(mutex_) {
     MutexLock lock(mutex_);
@@ -93,8 +121,9 @@ class Step {
   // Whom the step talks to, and must not crowd.
   virtual seams::Party Party(const StepScope& scope) const = 0;
   virtual Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) = 0;
+  // A step that never answers Needed has no Act.
   virtual Result<ActResult> Act(const Context& ctx, const StepScope& scope,
-                                const workflow::Needed& needed) = 0;
+                                const workflow::Needed& needed);
   // The run ends without success: takes away what the step left outside and nobody needs any more
   // (DNS records, a key that went nowhere). Once, best effort; changes nothing live.
   virtual Result<void> Abandon(const Context&, const StepScope&) { return {}; }
@@ -103,6 +132,7 @@ class Step {
 struct StepParts {
   seams::Connector& connector;
   seams::SecretStore& secrets;
+  runtime::GateKeeper& gates;  // for a step that looks at several parties at once
 };
 
 // The step for a ledger entry's word ("Renewal"); never null for the words of workflow/ledger.h.
@@ -116,6 +146,8 @@ class StepSet {
   std::vector<std::pair<std::string_view, std::unique_ptr<Step>>> steps_;
 };
 
+// What such a Secret holds once there is a certificate; kInvalid, "SecretKeyMissing", before.
+Result<seams::Bundle> BundleOf(seams::SecretObject secret, std::string_view version);
 // Where a run's key and certificate are kept: a Secret beside the workflow's own.
 std::string VersionSecretName(const api::WorkflowSpec& spec, std::string_view run);
 // The binding of a planned target, and with it the provider.

@@ -17,7 +17,7 @@ StepSet::StepSet(const StepParts& parts) {
   auto add = [&](std::string_view word, std::unique_ptr<Step> step) {
     steps_.emplace_back(word, std::move(step));
   };
-  add(workflow::kStepChecks, std::make_unique<ChecksStep>());
+  add(workflow::kStepChecks, std::make_unique<ChecksStep>(parts));
   add(workflow::kStepRenewalConfirmation,
       std::make_unique<ConfirmationStep>(workflow::kGateRenewal));
   add(workflow::kStepRenewal, std::make_unique<RenewalStep>(parts));
@@ -45,8 +45,31 @@ Step* StepSet::Find(std::string_view word) const {
   return nullptr;
 }
 
+Result<ActResult> Step::Act(const Context&, const StepScope&, const workflow::Needed& needed) {
+  return MakeError(ErrorCode::kInternal, "NothingToDo", "no action " + needed.action);
+}
+
 std::string VersionSecretName(const api::WorkflowSpec& spec, std::string_view run) {
   return spec.secret_name + "." + std::string(run);
+}
+
+Result<seams::Bundle> BundleOf(seams::SecretObject secret, std::string_view version) {
+  seams::Bundle bundle;
+  bundle.version = version;
+  for (auto& [key, value] : secret.data) {
+    if (key == "tls.crt") {
+      bundle.chain_pem = value.Reveal();
+    } else if (key == "ca.crt") {
+      bundle.ca_pem = value.Reveal();
+    } else if (key == "tls.key") {
+      bundle.key_pem = std::move(value);
+    }
+  }
+  if (!bundle.key_pem.empty() && !bundle.chain_pem.empty()) return bundle;
+  return MakeError(ErrorCode::kInvalid, "SecretKeyMissing",
+                   "Secret " + secret.name +
+                       " has no tls.key or tls.crt; start a new run with the "
+                       "annotation certflow.dev/renew");
 }
 
 Result<seams::TargetRef> ResolveTarget(const StepScope& scope, const api::PlannedTarget& target) {

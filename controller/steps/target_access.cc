@@ -83,13 +83,16 @@ Result<workflow::Observation> JudgeSwitch(const Context& ctx, const seams::Targe
     return Observation(workflow::Needed{});
   }
   if (state.settling.empty()) return Observation(workflow::Done{});
-  auto since = activated == memo.end() ? Result<WallTime>(ctx.clock.Now())
-                                       : ParseTime(activated->second);
+  // Where a crash lost when it was switched, waiting begins now.
+  workflow::StepMemo noted = memo;
+  if (activated == memo.end()) NoteActivated(noted, ctx.clock.Now());
+  auto since = ParseTime(noted[workflow::kMemoActivated]);
   WallTime until = since.ok() ? *since + kSettleLimit : ctx.clock.Now();
   if (ctx.clock.Now() >= until) {
     return MakeError(ErrorCode::kRefused, "NotSettled", "still " + Sanitize(state.settling, 300));
   }
-  return Observation(workflow::InProgress{Sanitize(state.settling, 300), kSettlePoll, until, {}});
+  return Observation(
+      workflow::InProgress{Sanitize(state.settling, 300), kSettlePoll, until, std::move(noted)});
 }
 
 void NoteActivated(workflow::StepMemo& memo, WallTime now) {

@@ -15,8 +15,7 @@ struct ConnectedTarget {
 // The target of the scope's entry, connected once a reconcile. kInvalid "TargetNotInPlan",
 // "TargetTypeMismatch"; beyond that the errors of Directory and Connector.
 Result<ConnectedTarget> ConnectTargetOf(const Context& ctx, const StepScope& scope,
-                                        seams::Connector& connector,
-                                        const api::LedgerEntry& entry);
+                                        seams::Connector& connector, const api::LedgerEntry& entry);
 // Whom the entry's target talks to; nobody where it cannot be found.
 seams::Party PartyOfTarget(const StepScope& scope, const seams::Connector& connector);
 
@@ -26,19 +25,18 @@ Result<void> NoteWayBack(workflow::StepMemo& memo, const seams::WayBack& way_bac
 seams::WayBack WayBackOf(const workflow::StepMemo& memo);
 
 // Whether what follows a switch to `version` is over too. Done: it is. InProgress: the target works
-// on. Needed("") : Activate has to be called (again). kRefused, "NotSettled", after kSettleLimit.
+// on; its memo is `memo`, with since when where that was not known. Needed("") : Activate has to be called (again). kRefused, "NotSettled", after kSettleLimit.
 inline constexpr Duration kSettleLimit{15 * 60'000};
 Result<workflow::Observation> JudgeSwitch(const Context& ctx, const seams::Target& target,
                                           const seams::TargetState& state,
-                                          const workflow::StepMemo& memo,
-                                          std::string_view version);
+                                          const workflow::StepMemo& memo, std::string_view version);
 // Notes that Activate returned success.
 void NoteActivated(workflow::StepMemo& memo, WallTime now);
 
 // Puts what stands at every place of the target into the findings.
 void RecordPlacements(const Context& ctx, const StepScope& scope, const seams::TargetState& state,
                       std::string_view what, const std::string& previous);
-// "edge-1 /etc/nginx/tls/site.pem, edge-2 ...": the placements, for the ledger.
+// "edge-1 /etc/tls/site.pem, edge-2 ...": the placements, for the ledger.
 std::string DescribePlacements(const seams::TargetState& state);
 
 }  // namespace certflow::steps

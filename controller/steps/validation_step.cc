@@ -10,6 +10,8 @@ namespace certflow::steps {
 namespace {
 
 constexpr Duration kProbeTimeout{10'000};
+// The first look is short, so that a run whose endpoints hang soon says what it waits for.
+constexpr Duration kFirstLook{3'000};
 constexpr Duration kFirstPoll{1'000};
 constexpr Duration kLongestPoll{10'000};
 
@@ -68,11 +70,13 @@ api::Evidence Judge(const seams::Served& served, const Expected& accepted) {
   evidence.issuer = Sanitize(served.issuer, 256);
   evidence.tls_version = served.tls_version;
   evidence.not_after = served.not_after;
-  if (Contains(accepted.before, served.fingerprint)) {
+  const bool anything = accepted.good.empty() && served.fingerprint != accepted.gone;
+  if (anything || Contains(accepted.before, served.fingerprint)) {
     evidence.passed = true;
+  } else if (accepted.good.empty()) {
+    evidence.message = "still serves " + accepted.gone.substr(0, 16);
   } else if (!Contains(accepted.good, served.fingerprint)) {
-    const auto& list = accepted.good.empty() ? accepted.before : accepted.good;
-    evidence.message = "serves another certificate than " + list.front().substr(0, 16);
+    evidence.message = "serves another certificate than " + accepted.good.front().substr(0, 16);
   } else if (served.fault) {
     evidence.message = served.fault->reason + ": " + served.fault->message;
   } else {
@@ -96,9 +100,9 @@ std::vector<api::Evidence> ValidationStep::ProbeAll(const Context& ctx, const St
     std::vector<api::Evidence> found;
     auto where = net::ParseHostPort(endpoint);
     Result<std::vector<seams::Served>> served =
-        where.ok() ? parts_.connector.validator().Probe(
-                         ctx.WithTimeout(kProbeTimeout),
-                         {endpoint, ServerName(spec, where->host), expected.trust_pem, spec.min_tls})
+        where.ok() ? parts_.connector.validator().Probe(ctx.WithTimeout(kProbeTimeout),
+                                                        {endpoint, ServerName(spec, where->host),
+                                                         expected.trust_pem, spec.min_tls})
                    : Result<std::vector<seams::Served>>(where.error());
     if (served.ok()) {
       for (const seams::Served& one : *served) found.push_back(Judge(one, expected));
@@ -132,6 +136,8 @@ Expected ValidationStep::ExpectedOf(const StepScope& scope) const {
   }
   const auto& previous = scope.plan.rollback ? scope.plan.rollback->certificate : status.previous;
   if (previous) out.good.push_back(previous->fingerprint);
+  const auto& taken_back = scope.plan.rollback ? status.previous : status.certificate;
+  if (taken_back) out.gone = taken_back->fingerprint;
   for (const api::LedgerEntry& entry : status.ledger) {
     auto noted = entry.memo.find(workflow::kMemoPreviousFingerprint);
     if (entry.step == workflow::kStepRollback && noted != entry.memo.end()) {
@@ -145,7 +151,7 @@ Expected ValidationStep::ExpectedOf(const StepScope& scope) const {
 Result<workflow::Observation> ValidationStep::Observe(const Context& ctx, const StepScope& scope) {
   using workflow::Observation;
   Expected expected = ExpectedOf(scope);
-  if (expected.good.empty() && expected.before.empty()) {
+  if (expected.good.empty() && expected.before.empty() && expected.gone.empty()) {
     return Observation(workflow::Done{"NothingBefore", "no certificate stood there before", {}});
   }
   if (scope.plan.spec.trust == api::Trust::kAuthority) {
@@ -153,16 +159,19 @@ Result<workflow::Observation> ValidationStep::Observe(const Context& ctx, const 
                         scope.directory.Authority(scope.plan.authority, scope.run.meta.ns));
     CF_ASSIGN_OR_RETURN(expected.trust_pem, parts_.connector.TrustRoots(ctx, authority));
   }
-  auto evidence = ProbeAll(ctx, scope, expected);
+  const WallTime begin = ctx.clock.Now();
+  const bool first = begin - scope.entry.started_at.value_or(begin) < kFirstPoll;
+  auto evidence = ProbeAll(first ? ctx.WithTimeout(kFirstLook) : ctx, scope, expected);
   auto failed = std::find_if(evidence.begin(), evidence.end(),
                              [](const api::Evidence& e) { return !e.passed; });
   WallTime now = ctx.clock.Now();
   WallTime started = scope.entry.started_at.value_or(now);
   WallTime until = started + scope.plan.spec.validation_timeout;
   if (failed == evidence.end()) {
-    const auto& wanted = expected.good.empty() ? expected.before : expected.good;
     std::string message =
-        std::to_string(evidence.size()) + " addresses serve " + wanted.front().substr(0, 16);
+        std::to_string(evidence.size()) +
+        (expected.good.empty() ? " addresses no longer serve " + expected.gone.substr(0, 16)
+                               : " addresses serve " + expected.good.front().substr(0, 16));
     scope.findings.evidence = std::move(evidence);
     return Observation(workflow::Done{"Proved", message, {}});
   }
@@ -174,10 +183,6 @@ Result<workflow::Observation> ValidationStep::Observe(const Context& ctx, const 
   }
   return Observation(
       workflow::InProgress{"proof from outside: " + fault, PollAfter(started, now), until, {}});
-}
-
-Result<ActResult> ValidationStep::Act(const Context&, const StepScope&, const workflow::Needed&) {
-  return MakeError(ErrorCode::kInternal, "NothingToDo", "a validation has no action");
 }
 
 }  // namespace certflow::steps

@@ -5,10 +5,12 @@
 namespace certflow::steps {
 
 // What is looked at, and what may be served there: certificates that have to be good, and such that
-// are only known to have stood there before.
+// are only known to have stood there before. Where nothing is known to have been good, all but what
+// is gone.
 struct Expected {
   std::vector<std::string> endpoints;
   std::vector<std::string> good, before;  // fingerprints
+  std::string gone;
   std::string trust_pem;
 };
 
@@ -24,8 +26,6 @@ class ValidationStep : public Step {
   ValidationStep(const StepParts& parts, Expect expect) : parts_(parts), expect_(expect) {}
   seams::Party Party(const StepScope&) const override { return {}; }
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
-  Result<ActResult> Act(const Context& ctx, const StepScope& scope,
-                        const workflow::Needed& needed) override;
 
  private:
   Expected ExpectedOf(const StepScope& scope) const;

@@ -138,8 +138,9 @@ const LedgerEntry* Find(const api::RunStatus& status, std::string_view id) {
   return it == status.ledger.end() ? nullptr : &*it;
 }
 
-// What the run failed at; a purge that was given up is no reason to take anything back. A deployment that failed and was put back shows as Reverted; it is the
-// last one of those, because steps follow each other.
+// What the run failed at; a purge that was given up is no reason to take anything back. A
+// deployment that failed and was put back shows as Reverted; it is the last one of those, because
+// steps follow each other.
 const LedgerEntry* FirstFailure(const api::RunStatus& status) {
   const LedgerEntry* reverted = nullptr;
   for (const LedgerEntry& entry : status.ledger) {
@@ -326,29 +327,32 @@ Result<api::RollbackPlan> PlanRollback(const api::Run& run,
   plan.run = run.meta.name;
   plan.force = annotation.starts_with("force ");
   plan.certificate = run.status.previous;
-  bool went_live =
-      run.status.state == RunState::kSucceeded || run.status.state == RunState::kHeld;
+  bool went_live = run.status.state == RunState::kSucceeded || run.status.state == RunState::kHeld;
   if (!went_live || !live || live->version != run.meta.name) {
-    return RefuseRollback("NotLive", "the certificate of " + run.DisplayName() + " is not what is live" +
-                                 (live ? ": annotate the run " + live->version : ""));
+    return RefuseRollback("NotLive", "the certificate of " + run.DisplayName() +
+                                         " is not what is live" +
+                                         (live ? ": annotate the run " + live->version : ""));
   }
   for (const LedgerEntry* touched : TouchedTargets(run.status)) {
     api::RollbackPlan::Item item{touched->target, touched->memo};
     for (const char* key : {kMemoTouched, kMemoActivated}) item.memo.erase(key);
     plan.items.push_back(std::move(item));
   }
-  if (plan.items.empty()) return RefuseRollback("NothingToTakeBack", "the run has changed no target");
+  if (plan.items.empty())
+    return RefuseRollback("NothingToTakeBack", "the run has changed no target");
   if (plan.force) return plan;
   if (!plan.certificate) {
-    return RefuseRollback("NothingBefore",
-                  "no certificate of this workflow was live before: rolling back would take the "
-                  "certificate away, or put back what is not known; begin the text with force if "
-                  "that is what you want");
+    return RefuseRollback(
+        "NothingBefore",
+        "no certificate of this workflow was live before: rolling back would take the "
+        "certificate away, or put back what is not known; begin the text with force if "
+        "that is what you want");
   }
   if (plan.certificate->not_after <= now) {
-    return RefuseRollback("PreviousExpired", "the certificate before expired at " +
-                                         FormatTime(plan.certificate->not_after) +
-                                         ": begin the text with force if you want it all the same");
+    return RefuseRollback("PreviousExpired",
+                          "the certificate before expired at " +
+                              FormatTime(plan.certificate->not_after) +
+                              ": begin the text with force if you want it all the same");
   }
   return plan;
 }

@@ -26,6 +26,12 @@ inline constexpr std::string_view kStepRollbackConfirmation = "Rollback-Confirma
 inline constexpr std::string_view kStepRollback = "Rollback";
 inline constexpr std::string_view kStepRollbackValidation = "Rollback-Validation";
 
+// The run ended with something live that could not be put back; because somebody said no; because
+// it or its workflow was deleted.
+inline constexpr std::string_view kReasonRollbackFailed = "RollbackFailed";
+inline constexpr std::string_view kReasonRejected = "ApprovalRejected";
+inline constexpr std::string_view kReasonDeleted = "Deleted";
+
 // Memo keys of a Deployment entry.
 inline constexpr const char* kMemoTouched = "touched";  // "true": something live may be changed
 inline constexpr const char* kMemoPrevious =
@@ -49,8 +55,8 @@ struct Finish {
 };
 using Next = std::variant<Proceed, Finish>;
 
-// The entries to work on, or how the run ends. After a failure appends what the rollback policy calls
-// for (its only change to `status`). Pure.
+// The entries to work on, or how the run ends. After a failure appends what the rollback policy
+// calls for (its only change to `status`). Pure.
 Next NextStep(const api::Plan& plan, api::RunStatus& status);
 
 // True once a live change may have been made: from then on the plan is carried out or taken back.

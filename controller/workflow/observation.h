@@ -21,7 +21,8 @@ enum class Effect { kReadOnly, kRepeatable, kGuarded, kOnce };
 struct Done {
   std::string reason;  // PascalCase, for the ledger
   std::string message;
-  StepMemo memo;  // replaces the entry's memo when not empty
+  StepMemo memo;         // replaces the entry's memo when not empty
+  bool skipped = false;  // there was nothing to do in this run; the reason says why
 };
 // Act is to be called. `memo` is recorded with the intent and given to Act.
 struct Needed {

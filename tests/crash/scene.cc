@@ -73,6 +73,66 @@ class SecretScene : public Scene {
   }
 };
 
+json OnHost(const fakes::FakeHost& host) {
+  return {{"waves",
+           json::array({{{"name", "first"},
+                         {"targets", json::array({{{"targetRef", {{"name", host.name()}}},
+                                                   {"nginx", json::parse(host.binding())}}})}}})}};
+}
+
+class AtHandScene : public Scene {
+ public:
+  AtHandScene() : host_(world_.AddHost("edge", kDnsName)) {
+    world_.AddInternalCa("company");
+    world_.Start();
+    world_.Until([&] {
+      return IsReady(world_, "certificateauthorities", "company") &&
+             IsReady(world_, "deploymenttargets", "edge");
+    });
+    host_.BreakConfiguration(true);
+    json workflow = fakes::WorkflowObject(kWorkflow, kDnsName, "company");
+    workflow["spec"]["deployment"] = OnHost(host_);
+    world_.Create(workflow);
+    world_.Until([&] {
+      return world_.RunIs(kWorkflow, "RolledBack") &&
+             StatusOf(world_.Get("certificateworkflows", kWorkflow)).value("runs", 0) == 1;
+    });
+    world_.Kill();
+    host_.BreakConfiguration(false);
+    at_hand_ = StatusOf(world_.Runs(kWorkflow).at(0))["certificate"]["fingerprint"];
+  }
+  void Play() override {
+    world_.Annotate("certificateworkflows", kWorkflow, "certflow.dev/renew", "mended by dora");
+    world_.Start();
+  }
+  bool Finished() override { return world_.RunIs(kWorkflow, "Succeeded") && IsFolded(world_); }
+  std::vector<std::string> WrongNow() override {
+    std::vector<std::string> wrong = world_.LeakedKeys();
+    if (!host_.Live().fits) wrong.push_back("the host's files do not fit");
+    if (!host_.Loaded().fits) wrong.push_back("nginx serves a pair that does not fit");
+    return wrong;
+  }
+  std::vector<std::string> WrongAtTheEnd() override {
+    std::vector<std::string> wrong = WrongNow();
+    if (world_.Runs(kWorkflow).size() != 2) wrong.push_back("not two runs");
+    for (const std::string& live : {world_.SecretFingerprint("site-tls"), host_.Live().fingerprint,
+                                    host_.Loaded().fingerprint}) {
+      if (live != at_hand_) wrong.push_back("live is " + live + ", at hand was " + at_hand_);
+    }
+    int versions = 0;
+    for (const auto& key : world_.api.Keys("secrets"))
+      versions += key.name.starts_with("site-tls.");
+    if (versions != 1) wrong.push_back(std::to_string(versions) + " Secrets of versions");
+    const json status = StatusOf(world_.Get("certificateworkflows", kWorkflow));
+    if (status.value("issuances", json::array()).size() != 1) wrong.push_back("not one issuance");
+    return wrong;
+  }
+
+ private:
+  fakes::FakeHost& host_;
+  std::string at_hand_;
+};
+
 class FullScene : public Scene {
  public:
   FullScene() : host_(world_.AddHost("edge", kDnsName)) {
@@ -95,11 +155,7 @@ class FullScene : public Scene {
          {{"deployment",
            {{"layers", json::array({{{"name", "board"},
                                      {"approvers", {{"users", json::array({"dora"})}}}}})}}}}},
-        {"deployment",
-         {{"waves", json::array({{{"name", "first"},
-                                  {"targets",
-                                   json::array({{{"targetRef", {{"name", "edge"}}},
-                                                 {"nginx", json::parse(host_.binding())}}})}}})}}},
+        {"deployment", OnHost(host_)},
         {"validation",
          {{"endpoints", json::array({host_.endpoint()})},
           {"serverName", kDnsName},
@@ -188,6 +244,7 @@ class FullScene : public Scene {
 }  // namespace
 
 std::unique_ptr<Scene> MakeSecretScene() { return std::make_unique<SecretScene>(); }
+std::unique_ptr<Scene> MakeAtHandScene() { return std::make_unique<AtHandScene>(); }
 std::unique_ptr<Scene> MakeFullScene() { return std::make_unique<FullScene>(); }
 
 }  // namespace certflow::crash

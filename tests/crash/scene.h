@@ -29,6 +29,8 @@ class Scene {
 
 // An internal CA and the workflow's Secret, which holds an older certificate of ours or nothing.
 std::unique_ptr<Scene> MakeSecretScene();
+// A run whose certificate an earlier run got, and could not bring to a host with nginx.
+std::unique_ptr<Scene> MakeAtHandScene();
 // ACME, the Secret, a host with nginx that is proved from outside, an approval, mail.
 std::unique_ptr<Scene> MakeFullScene();
 

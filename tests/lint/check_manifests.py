@@ -126,7 +126,7 @@ def main():
     problems = check_plan("--write" in sys.argv[1:])
     for path in sorted(CRDS.glob("*.yaml")):
         problems += check_schema(path, schema_of(path), "")
-    for path in sorted(INSTALL.glob("*.yaml")):
+    for path in sorted(INSTALL.rglob("*.yaml")):
         problems += check_comments(path)
         for document in yaml.safe_load_all(path.read_text(encoding="utf-8")):
             if document and document["kind"] in ("Role", "ClusterRole"):

@@ -42,7 +42,8 @@ OTHER = set("""
     ValidatingAdmissionPolicyBinding TokenReview SubjectAccessReview SelfSubjectAccessReview ExecCredential DeleteOptions
     FirstIssue SpecChanged RollbackRequested RolledBack NotIn DoesNotExist NotOlderThan ServerTimeout IfAvailable PreviousCertificate
     ApprovalRequested ConfirmationFailed RenewalFailed DeploymentFailed Expiring StartTLS NewOrder ProveControl NotFound
-    AlreadyExists RateLimited UnknownOutcome ClientSide ServerSide""".split())
+    AlreadyExists RateLimited UnknownOutcome PrivateKeyInfo ClientSide ServerSide
+    StatefulSet DaemonSet OnDelete ProgressDeadlineExceeded ResolvedRefs""".split())
 
 
 def sources():

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/net/retry_after.h"
 #include "controller/pki/certificate.h"
 #include "controller/pki/request.h"
 #include "providers/issuers/acme/memo.h"

@@ -4,6 +4,8 @@
 #include <array>
 #include <nlohmann/json.hpp>
 
+#include "controller/net/retry_after.h"
+
 namespace certflow::providers::acme {
 namespace {
 

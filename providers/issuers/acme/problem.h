@@ -42,8 +42,4 @@ Error ResponseError(const net::HttpResponse& response, WallTime now);
 // "domain: detail" for people, sub-problems with their identifiers; sanitized.
 std::string DescribeProblem(const Problem& problem);
 
-// Retry-After as seconds or HTTP-date (RFC 9110 section 10.2.3), clamped to [1 s, 1 day]; empty
-// when absent or unreadable. A Date header of the same answer is preferred over `now`.
-std::optional<Duration> RetryAfter(const net::HttpResponse& response, WallTime now);
-
 }  // namespace certflow::providers::acme

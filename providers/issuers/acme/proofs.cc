@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controller/base/base64.h"
+#include "controller/net/retry_after.h"
 
 namespace certflow::providers::acme {
 namespace {

@@ -25,7 +25,7 @@ Result<void> CheckToken(std::string_view token) {
 
 class HostChallengeFiles : public seams::ChallengeFiles {
  public:
-  HostChallengeFiles(NginxSettings settings, std::unique_ptr<net::Shell> shell)
+  HostChallengeFiles(HostSettings settings, std::unique_ptr<net::Shell> shell)
       : settings_(std::move(settings)), shell_(std::move(shell)) {}
 
   Result<void> Put(const Context& ctx, std::string_view token, std::string_view content) override {
@@ -51,7 +51,7 @@ class HostChallengeFiles : public seams::ChallengeFiles {
     return {};
   }
 
-  NginxSettings settings_;
+  HostSettings settings_;
   std::unique_ptr<net::Shell> shell_;
 };
 
@@ -59,7 +59,7 @@ class HostChallengeFiles : public seams::ChallengeFiles {
 
 Result<std::unique_ptr<seams::ChallengeFiles>> MakeHostChallengeFiles(
     std::string_view target_settings_json, std::unique_ptr<net::Shell> shell) {
-  CF_ASSIGN_OR_RETURN(NginxSettings settings, ParseNginxSettings(target_settings_json));
+  CF_ASSIGN_OR_RETURN(HostSettings settings, ParseHostSettings(target_settings_json));
   if (settings.challenge_directory.empty()) {
     return MakeError(ErrorCode::kInvalid, "InvalidSettings",
                      "challengeDirectory: is missing, and http-01 is to be answered by this host");

@@ -40,7 +40,18 @@ constexpr std::array kMeanings = {
             "certificateFile a directory of its own, or remove the folder"},
     Meaning{"FileOwnedByOther", ErrorCode::kForbidden,
             "the file is managed by another workflow; remove its link first"},
+    Meaning{"VersionDamaged", ErrorCode::kRefused,
+            "the version's files are not as they were when it was made"},
     Meaning{"NginxMissing", ErrorCode::kNotFound, "there is no such program; set nginxPath"},
+    Meaning{"ConfigFileMissing", ErrorCode::kNotFound,
+            "configFile is not there, or the user may not see it; set nginx.configFile"},
+    Meaning{"ApacheMissing", ErrorCode::kNotFound, "there is no such program; set apachePath"},
+    Meaning{"HaproxyMissing", ErrorCode::kNotFound, "there is no such program; set haproxyPath"},
+    Meaning{"SocketToolMissing", ErrorCode::kNotFound,
+            "the host has none of socat, perl, python3 and nc to talk to the stats socket with; "
+            "install one, or remove statsSocket"},
+    Meaning{"SocketRefused", ErrorCode::kForbidden,
+            "the stats socket may not change certificates; give it \"level admin\""},
     Meaning{"InputCut", ErrorCode::kUnavailable, "the files did not arrive completely"},
     Meaning{"WriteFailed", ErrorCode::kUnavailable, "a file could not be written"},
 };
@@ -100,7 +111,8 @@ Result<std::string> ReadAnswer(const net::CommandResult& result, std::string_vie
   if (head == "ok") return std::string(rest);
   const std::size_t space = std::min(head.find(' '), head.size());
   const std::string_view reason = head.substr(std::min(space + 1, head.size()));
-  const bool from_server = reason.starts_with("Config") || reason == "ReloadFailed";
+  const bool from_server =
+      reason == "ConfigBroken" || reason == "ConfigTestFailed" || reason == "ReloadFailed";
   std::string detail = from_server && first_error != nullptr ? first_error(rest) : FirstLine(rest);
   if (detail.empty()) detail = FirstLine(result.err);
   return Failed(head.substr(0, space), reason, Sanitize(detail, kMaxQuoted), what);

@@ -30,15 +30,12 @@ Result<void> CheckVersion(std::string_view version) {
 }
 
 struct Place {
-  PairPaths paths;
   std::string folder;
   std::string owner;
 };
 
-Result<Place> Locate(const seams::Binding& at) {
+Result<Place> Locate(const seams::Binding& at, const std::string& certificate) {
   Place place;
-  CF_ASSIGN_OR_RETURN(place.paths, ParsePairPaths(at.settings));
-  const std::string& certificate = place.paths.certificate_file;
   std::string name = ".certflow-" + at.workflow_ns + "-" + at.workflow_name;
   if (name.find_first_of("/\n") != std::string::npos || name.find('\0') != std::string::npos) {
     return MakeError(ErrorCode::kInvalid, "InvalidSettings", "workflow: not a Kubernetes name");
@@ -64,6 +61,7 @@ struct Observed {
   std::string certificate, key, fingerprint, live, reloaded;
   std::optional<std::string> previous;
   std::vector<std::string> versions;
+  bool loaded = true;
 };
 
 Observed ParseObserved(const std::string& answer) {
@@ -85,6 +83,8 @@ Observed ParseObserved(const std::string& answer) {
       seen.reloaded = std::move(value);
     else if (name == "previous")
       seen.previous = std::move(value);
+    else if (name == "loaded")
+      seen.loaded = value != "no";
     else if (name == "version" && IsName(value))
       seen.versions.push_back(std::move(value));
   }
@@ -99,7 +99,8 @@ seams::TargetState ToState(Observed seen) {
   if (seen.certificate == "ours" || (seen.key == "ours" && !foreign)) {
     state.active = seen.live;
     state.previous = seen.previous;
-    state.running = seen.certificate == "ours" && seen.key == "ours" && seen.live == seen.reloaded;
+    state.running = seen.certificate == "ours" && seen.key == "ours" &&
+                    seen.live == seen.reloaded && seen.loaded;
   } else if (!state.fingerprint.empty()) {
     state.active = std::string(kOriginal) + state.fingerprint.substr(0, 8);
   }
@@ -125,13 +126,12 @@ void AppendLine(std::string& text, std::string_view pem) {
 HostFiles::HostFiles(net::Shell& shell, ServerCommands server, std::string host, bool sudo)
     : shell_(shell), server_(std::move(server)), host_(std::move(host)), sudo_(sudo) {}
 
-Result<std::string> HostFiles::Run(const Context& ctx, const seams::Binding& at, const Call& call) {
-  CF_ASSIGN_OR_RETURN(const Place place, Locate(at));
-  const std::string script = std::string(kPrelude) + "server_test() { " + server_.test +
-                             "; }\nserver_reload() { " + server_.reload + "; }\n" +
-                             std::string(call.body);
-  std::vector<std::string> arguments = {place.folder, place.paths.certificate_file,
-                                        place.paths.key_file, place.owner};
+Result<std::string> HostFiles::Run(const Context& ctx, const seams::Binding& at,
+                                   const PairPaths& paths, const Call& call) {
+  CF_ASSIGN_OR_RETURN(const Place place, Locate(at, paths.certificate_file));
+  const std::string script = server_.functions + std::string(kPrelude) + std::string(call.body);
+  std::vector<std::string> arguments = {place.folder, paths.certificate_file, paths.key_file,
+                                        place.owner};
   arguments.insert(arguments.end(), call.arguments.begin(), call.arguments.end());
   const std::string what = What(call.body) + " on " + host_;
   Result<net::CommandResult> result =
@@ -145,18 +145,13 @@ Result<std::string> HostFiles::Run(const Context& ctx, const seams::Binding& at,
   return answer;
 }
 
-Result<seams::TargetState> HostFiles::Observe(const Context& ctx, const seams::Binding& at) {
-  CF_ASSIGN_OR_RETURN(const Place place, Locate(at));
-  CF_ASSIGN_OR_RETURN(const std::string answer, Run(ctx, at, {kObserve, {}, {}, false}));
-  seams::TargetState state = ToState(ParseObserved(answer));
-  seams::Placement placement;
-  placement.device = host_;
-  placement.location = place.paths.certificate_file;
-  state.placements = {std::move(placement)};
-  return state;
+Result<seams::TargetState> HostFiles::Observe(const Context& ctx, const seams::Binding& at,
+                                              const PairPaths& paths) {
+  CF_ASSIGN_OR_RETURN(const std::string answer, Run(ctx, at, paths, {kObserve, {}, {}, false}));
+  return ToState(ParseObserved(answer));
 }
 
-Result<void> HostFiles::Stage(const Context& ctx, const seams::Binding& at,
+Result<void> HostFiles::Stage(const Context& ctx, const seams::Binding& at, const PairPaths& paths,
                               const seams::Bundle& bundle) {
   if (auto fits = CheckBundle(bundle); !fits.ok()) {
     return Annotate(std::move(fits).error(), "stage on " + host_);
@@ -172,25 +167,27 @@ Result<void> HostFiles::Stage(const Context& ctx, const seams::Binding& at,
   const SecretBytes input = SecretBytes::Take(std::move(both));
   const std::vector<std::string> arguments = {bundle.version, std::to_string(chain_size),
                                               std::to_string(input.size() - chain_size)};
-  CF_RETURN_IF_ERROR(Run(ctx, at, {kStage, arguments, input.Reveal()}));
+  CF_RETURN_IF_ERROR(Run(ctx, at, paths, {kStage, arguments, input.Reveal()}));
   return {};
 }
 
 Result<void> HostFiles::Activate(const Context& ctx, const seams::Binding& at,
-                                 const seams::StagedRef& which) {
+                                 const PairPaths& paths, const seams::StagedRef& which) {
   CF_RETURN_IF_ERROR(CheckVersion(which.version));
-  CF_RETURN_IF_ERROR(Run(ctx, at, {kActivate, {which.version, which.reverting ? "1" : "0"}, {}}));
+  CF_RETURN_IF_ERROR(
+      Run(ctx, at, paths, {kActivate, {which.version, which.reverting ? "1" : "0"}, {}}));
   return {};
 }
 
-Result<void> HostFiles::Deactivate(const Context& ctx, const seams::Binding& at) {
-  CF_RETURN_IF_ERROR(Run(ctx, at, {kDeactivate, {}, {}}));
+Result<void> HostFiles::Deactivate(const Context& ctx, const seams::Binding& at,
+                                   const PairPaths& paths) {
+  CF_RETURN_IF_ERROR(Run(ctx, at, paths, {kDeactivate, {}, {}}));
   return {};
 }
 
-Result<void> HostFiles::Prune(const Context& ctx, const seams::Binding& at,
+Result<void> HostFiles::Prune(const Context& ctx, const seams::Binding& at, const PairPaths& paths,
                               const seams::KeepList& keep) {
-  CF_RETURN_IF_ERROR(Run(ctx, at, {kPrune, keep.versions, {}}));
+  CF_RETURN_IF_ERROR(Run(ctx, at, paths, {kPrune, keep.versions, {}}));
   return {};
 }
 

@@ -13,11 +13,14 @@
 
 namespace certflow::providers::host {
 
-// How the server that uses the files is asked. Shell text of quoted words.
+// How the server that uses the files is asked.
 struct ServerCommands {
-  std::string name;    // for messages: "nginx"
-  std::string test;    // fails and says why when the configuration is not good
-  std::string reload;  // fails when the running server could not be told
+  // Shell text that defines four functions. They may use what kPrelude does ($CERT, $KEY, $C, $K).
+  //   server_test     fails and says why when the configuration is not good
+  //   server_reload   fails and says why when the running server could not be told
+  //   server_restore  the same on the way back from a reload that failed
+  //   server_runs     fails when the running server is known to hold another certificate
+  std::string functions;
   // The line of the test's output that a person needs.
   std::string (*first_error)(std::string_view output) = nullptr;
 };
@@ -29,17 +32,22 @@ struct ServerCommands {
 // Errors beyond the shell's own: kInvalid (paths, names, a pair that does not fit), kNotFound
 // ("VersionMissing", "DirectoryMissing"), kForbidden ("FolderOwnedByOther", "FileOwnedByOther",
 // "DirectoryNotWritable", "SudoRefused"), kRefused ("ConfigBroken": before a switch,
-// "ConfigTestFailed", "ReloadFailed": switched back), kUnknownOutcome.
+// "VersionDamaged"; "ConfigTestFailed",
+// "ReloadFailed": switched back), kUnknownOutcome.
 class HostFiles {
  public:
   HostFiles(net::Shell& shell, ServerCommands server, std::string host, bool sudo);
 
-  Result<seams::TargetState> Observe(const Context& ctx, const seams::Binding& at);
-  Result<void> Stage(const Context& ctx, const seams::Binding& at, const seams::Bundle& bundle);
-  Result<void> Activate(const Context& ctx, const seams::Binding& at,
+  // Without placements.
+  Result<seams::TargetState> Observe(const Context& ctx, const seams::Binding& at,
+                                     const PairPaths& paths);
+  Result<void> Stage(const Context& ctx, const seams::Binding& at, const PairPaths& paths,
+                     const seams::Bundle& bundle);
+  Result<void> Activate(const Context& ctx, const seams::Binding& at, const PairPaths& paths,
                         const seams::StagedRef& which);
-  Result<void> Deactivate(const Context& ctx, const seams::Binding& at);
-  Result<void> Prune(const Context& ctx, const seams::Binding& at, const seams::KeepList& keep);
+  Result<void> Deactivate(const Context& ctx, const seams::Binding& at, const PairPaths& paths);
+  Result<void> Prune(const Context& ctx, const seams::Binding& at, const PairPaths& paths,
+                     const seams::KeepList& keep);
 
  private:
   struct Call {
@@ -48,7 +56,8 @@ class HostFiles {
     std::string_view input;
     bool changes = true;
   };
-  Result<std::string> Run(const Context& ctx, const seams::Binding& at, const Call& call);
+  Result<std::string> Run(const Context& ctx, const seams::Binding& at, const PairPaths& paths,
+                          const Call& call);
 
   net::Shell& shell_;
   ServerCommands server_;

@@ -37,6 +37,8 @@ ours() { [ "$(readlink "$1")" = "$D/live/$2" ]; }
 linked() { ours "$CERT" "$C" && { [ -z "$K" ] || ours "$KEY" "$K"; }; }
 any_linked() { ours "$CERT" "$C" || { [ -n "$K" ] && ours "$KEY" "$K"; }; }
 complete() { [ -f "$D/$1/$C" ] && { [ -z "$K" ] || [ -f "$D/$1/$K" ]; }; }
+# Content as it was when the version was made; servers do not notice all of what can be wrong.
+intact() { [ ! -e "$D/$1/sums" ] || [ "$(sums "$1")" = "$(mark "$1/sums")" ]; }
 
 # SHA-256 of the first certificate's DER; empty when there is none.
 fingerprint() {
@@ -112,6 +114,7 @@ like() {
 sums() { (cd "$D/$1" && sha256sum "$C" ${K:+"$K"}) 2>/dev/null; }
 # keep NEW VERSION: names a complete folder; false when the name has other content.
 keep() {
+  put "$1/sums" "$(sums "$1")"
   flush "$D/$1/$C" ${K:+"$D/$1/$K"} "$D/$1"
   if [ -d "$D/$2" ]; then
     [ "$(sums "$1")" = "$(sums "$2")" ] || return 1
@@ -166,9 +169,10 @@ adopt() {
 # activate VERSION REVERTING
 activate() {
   complete "$1" || die VersionMissing "$1"
+  intact "$1" || die VersionDamaged "$D/$1"
   adopt
   live=$(live) loaded=$(mark reloaded)
-  if linked && [ "$live" = "$1" ] && [ "$loaded" = "$1" ]; then finish ok; fi
+  if linked && [ "$live" = "$1" ] && [ "$loaded" = "$1" ] && server_runs; then finish ok; fi
   # Where to go back to; empty where nothing stood before.
   prev=$live
   [ "$prev" != "$1" ] || prev=$loaded
@@ -189,7 +193,10 @@ activate() {
   point "$1" "$D/live"
   link_files
   out=$(server_test 2>&1) || undo "$1" "$2" ConfigTestFailed "$out"
-  out=$(server_reload 2>&1) || undo "$1" "$2" ReloadFailed "$out"
+  out=$(server_reload 2>&1) || {
+    reload_code=$?
+    undo "$1" "$2" ReloadFailed "$out"
+  }
   [ "$(live)" = "$1" ] || die Overtaken "$(live)"
   put reloaded "$1"
   finish ok
@@ -205,7 +212,7 @@ undo() {
     try rm -f "$D/live" "$D/reloaded"
   fi
   if server_test >/dev/null 2>&1; then
-    [ "$3" != ReloadFailed ] || server_reload >/dev/null 2>&1 || :
+    [ "$3" != ReloadFailed ] || server_restore >/dev/null 2>&1 || :
   elif [ "$2" = 1 ]; then
     point "$1" "$D/live"
     link_files
@@ -245,6 +252,10 @@ reloaded $(mark reloaded)$list"
 if [ -e "$D/live/previous" ]; then
   why="$why
 previous $(mark live/previous)"
+fi
+if [ "$cert" = ours ] && ! server_runs; then
+  why="$why
+loaded no"
 fi
 finish ok
 )sh";

@@ -4,8 +4,9 @@
 
 // What runs on the host, for /bin/sh (POSIX) with coreutils and nothing else.
 //
-// Every script is kPrelude, the server's two functions (server_test, server_reload) and one body,
-// given to `sh -c` with the arguments FOLDER CERTIFICATE_FILE KEY_FILE OWNER and those of the body.
+// Every script is kPrelude, the server's four functions (ServerCommands, host_files.h) and one
+// body, given to `sh -c` with the arguments FOLDER CERTIFICATE_FILE KEY_FILE OWNER and those of the
+// body.
 // It prints nothing until it ends, so that a lost connection cannot stop it half-way by SIGPIPE,
 // and then either
 //   certflow ok                  followed by "name value" lines, or
@@ -15,6 +16,7 @@
 //
 // The folder:
 //   <version>/fullchain.pem, <version>/privkey.pem   or <version>/combined.pem; complete by rename
+//   <version>/sums       SHA-256 of these files when the version was made
 //   <version>/previous   what was live when the version was switched to; empty for nothing
 //   live       symlink to the version that CERTIFICATE_FILE and KEY_FILE resolve through
 //   reloaded   the version that the server was last told to load

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "controller/kube/document_json.h"
+#include "controller/net/address.h"
 
 namespace certflow::providers::host {
 namespace {
@@ -42,40 +44,139 @@ Result<void> ReadBool(const json& from, const char* field, bool& into) {
   return {};
 }
 
-Result<void> CheckOptionalPath(std::string_view field, std::string_view path) {
-  return path.empty() ? Result<void>{} : CheckRemotePath(field, path);
+// Empty and absent are the default alike.
+Result<void> ReadPath(const json& from, const char* field, std::string& into) {
+  std::string path;
+  CF_RETURN_IF_ERROR(ReadString(from, field, path));
+  if (path.empty()) return {};
+  CF_RETURN_IF_ERROR(CheckRemotePath(field, path));
+  into = std::move(path);
+  return {};
+}
+
+Result<void> ReadHost(const json& from, HostSettings& settings) {
+  CF_RETURN_IF_ERROR(ReadString(from, "host", settings.host));
+  CF_RETURN_IF_ERROR(ReadPort(from, settings.port));
+  CF_RETURN_IF_ERROR(ReadString(from, "user", settings.user));
+  CF_RETURN_IF_ERROR(ReadBool(from, "sudo", settings.sudo));
+  CF_RETURN_IF_ERROR(ReadPath(from, "challengeDirectory", settings.challenge_directory));
+  return settings.host.empty() ? Invalid("host", "is missing") : Result<void>();
+}
+
+template <typename Name>
+Result<void> ReadBinding(const json& from, HostBinding<Name>& binding) {
+  PairPaths paths;
+  CF_RETURN_IF_ERROR(ReadString(from, "certificateFile", paths.certificate_file));
+  CF_RETURN_IF_ERROR(ReadString(from, "keyFile", paths.key_file));
+  CF_RETURN_IF_ERROR(ReadString(from, "keyType", binding.key_type));
+  if (!binding.key_type.empty() && binding.key_type != "RSA" && binding.key_type != "ECDSA") {
+    return Invalid("keyType", "must be RSA or ECDSA");
+  }
+  if (!from.contains("certificateFile") && !from.contains("keyFile")) return {};
+  CF_RETURN_IF_ERROR(CheckRemotePath("certificateFile", paths.certificate_file));
+  CF_RETURN_IF_ERROR(CheckRemotePath("keyFile", paths.key_file));
+  binding.paths = std::move(paths);
+  return {};
+}
+
+Error NoPlace(std::string_view name) {
+  return Invalid("certificateFile", "is missing, and so is " + std::string(name));
+}
+
+// A path, or host:port; it becomes an address for socat, where "," and ":" mean something.
+Result<void> CheckSocket(std::string_view socket) {
+  if (socket.empty()) return {};
+  if (socket.find_first_of(", \"'\\") != std::string_view::npos) {
+    return Invalid("statsSocket", "must not contain spaces, commas, quotes and backslashes");
+  }
+  if (!socket.starts_with('/')) {
+    if (net::ParseHostPort(socket).ok()) return {};
+    return Invalid("statsSocket", "must be an absolute path or host:port");
+  }
+  if (socket.find(':') != std::string_view::npos) {
+    return Invalid("statsSocket", "must not contain colons in a path");
+  }
+  return CheckRemotePath("statsSocket", socket);
 }
 
 }  // namespace
+
+Result<HostSettings> ParseHostSettings(std::string_view text) {
+  CF_ASSIGN_OR_RETURN(const kube::Document document, kube::ParseDocument(text));
+  HostSettings settings;
+  CF_RETURN_IF_ERROR(ReadHost(kube::Json(document), settings));
+  return settings;
+}
 
 Result<NginxSettings> ParseNginxSettings(std::string_view text) {
   CF_ASSIGN_OR_RETURN(const kube::Document document, kube::ParseDocument(text));
   const json& from = kube::Json(document);
   NginxSettings settings;
-  CF_RETURN_IF_ERROR(ReadString(from, "host", settings.host));
-  CF_RETURN_IF_ERROR(ReadPort(from, settings.port));
-  CF_RETURN_IF_ERROR(ReadString(from, "user", settings.user));
-  CF_RETURN_IF_ERROR(ReadBool(from, "sudo", settings.sudo));
-  CF_RETURN_IF_ERROR(ReadString(from, "nginxPath", settings.nginx_path));
-  CF_RETURN_IF_ERROR(ReadString(from, "configFile", settings.config_file));
-  CF_RETURN_IF_ERROR(ReadString(from, "challengeDirectory", settings.challenge_directory));
-  if (settings.host.empty()) return Invalid("host", "is missing");
-  if (settings.nginx_path.empty()) settings.nginx_path = NginxSettings{}.nginx_path;
-  CF_RETURN_IF_ERROR(CheckRemotePath("nginxPath", settings.nginx_path));
-  CF_RETURN_IF_ERROR(CheckOptionalPath("configFile", settings.config_file));
-  CF_RETURN_IF_ERROR(CheckOptionalPath("challengeDirectory", settings.challenge_directory));
+  CF_RETURN_IF_ERROR(ReadHost(from, settings));
+  CF_RETURN_IF_ERROR(ReadPath(from, "nginxPath", settings.nginx_path));
+  CF_RETURN_IF_ERROR(ReadPath(from, "configFile", settings.config_file));
   return settings;
 }
 
-Result<PairPaths> ParsePairPaths(std::string_view text) {
+Result<ApacheSettings> ParseApacheSettings(std::string_view text) {
   CF_ASSIGN_OR_RETURN(const kube::Document document, kube::ParseDocument(text));
   const json& from = kube::Json(document);
-  PairPaths paths;
-  CF_RETURN_IF_ERROR(ReadString(from, "certificateFile", paths.certificate_file));
-  CF_RETURN_IF_ERROR(ReadString(from, "keyFile", paths.key_file));
-  CF_RETURN_IF_ERROR(CheckRemotePath("certificateFile", paths.certificate_file));
-  CF_RETURN_IF_ERROR(CheckRemotePath("keyFile", paths.key_file));
-  return paths;
+  ApacheSettings settings;
+  CF_RETURN_IF_ERROR(ReadHost(from, settings));
+  CF_RETURN_IF_ERROR(ReadPath(from, "apachePath", settings.apache_path));
+  CF_RETURN_IF_ERROR(ReadPath(from, "configFile", settings.config_file));
+  return settings;
+}
+
+Result<HaproxySettings> ParseHaproxySettings(std::string_view text) {
+  CF_ASSIGN_OR_RETURN(const kube::Document document, kube::ParseDocument(text));
+  const json& from = kube::Json(document);
+  HaproxySettings settings;
+  CF_RETURN_IF_ERROR(ReadHost(from, settings));
+  CF_RETURN_IF_ERROR(ReadPath(from, "haproxyPath", settings.haproxy_path));
+  CF_RETURN_IF_ERROR(ReadPath(from, "configFile", settings.config_file));
+  CF_RETURN_IF_ERROR(ReadPath(from, "pidFile", settings.pid_file));
+  CF_RETURN_IF_ERROR(ReadString(from, "statsSocket", settings.stats_socket));
+  CF_RETURN_IF_ERROR(CheckSocket(settings.stats_socket));
+  return settings;
+}
+
+Result<HostBinding<NginxName>> ParseNginxBinding(std::string_view text) {
+  CF_ASSIGN_OR_RETURN(const kube::Document document, kube::ParseDocument(text));
+  const json& from = kube::Json(document);
+  HostBinding<NginxName> binding;
+  CF_RETURN_IF_ERROR(ReadBinding(from, binding));
+  CF_RETURN_IF_ERROR(ReadString(from, "serverName", binding.name.server_name));
+  CF_RETURN_IF_ERROR(ReadString(from, "listen", binding.name.listen));
+  if (!binding.paths && binding.name.server_name.empty()) return NoPlace("serverName");
+  return binding;
+}
+
+Result<HostBinding<ApacheName>> ParseApacheBinding(std::string_view text) {
+  CF_ASSIGN_OR_RETURN(const kube::Document document, kube::ParseDocument(text));
+  const json& from = kube::Json(document);
+  HostBinding<ApacheName> binding;
+  CF_RETURN_IF_ERROR(ReadBinding(from, binding));
+  CF_RETURN_IF_ERROR(ReadString(from, "virtualHost", binding.name.virtual_host));
+  CF_RETURN_IF_ERROR(ReadString(from, "serverName", binding.name.server_name));
+  if (!binding.paths && binding.name.server_name.empty() && binding.name.virtual_host.empty()) {
+    return NoPlace("serverName");
+  }
+  return binding;
+}
+
+Result<HostBinding<HaproxyName>> ParseHaproxyBinding(std::string_view text) {
+  CF_ASSIGN_OR_RETURN(const kube::Document document, kube::ParseDocument(text));
+  json from = kube::Json(document);
+  if (from.is_object() && from.contains("certificateFile") && !from.contains("keyFile")) {
+    from["keyFile"] = from["certificateFile"];
+  }
+  HostBinding<HaproxyName> binding;
+  CF_RETURN_IF_ERROR(ReadBinding(from, binding));
+  CF_RETURN_IF_ERROR(ReadString(from, "frontend", binding.name.frontend));
+  CF_RETURN_IF_ERROR(ReadString(from, "serverName", binding.name.server_name));
+  if (!binding.paths && binding.name.frontend.empty()) return NoPlace("frontend");
+  return binding;
 }
 
 Result<void> CheckRemotePath(std::string_view field, std::string_view path) {

@@ -3,13 +3,13 @@
 #include <algorithm>
 #include <utility>
 
-#include "providers/targets/host/host_files.h"
 #include "providers/targets/host/host_settings.h"
+#include "providers/targets/host/host_target.h"
+#include "providers/targets/host/named_place.h"
+#include "providers/targets/host/nginx_config.h"
 
 namespace certflow::providers::host {
 namespace {
-
-using seams::Binding;
 
 // nginx writes "nginx: [emerg] why in FILE:LINE" among warnings, and a summary at the end.
 std::string FirstNginxError(std::string_view output) {
@@ -28,83 +28,71 @@ std::string FirstNginxError(std::string_view output) {
   return std::string(alert.empty() ? last : alert);
 }
 
-ServerCommands NginxCommands(const NginxSettings& settings) {
-  const std::string nginx = net::ShellQuote(settings.nginx_path);
-  const std::string config =
-      settings.config_file.empty() ? "" : " -c " + net::ShellQuote(settings.config_file);
-  return {"nginx", nginx + " -t" + config, nginx + " -s reload" + config, FirstNginxError};
-}
+constexpr std::string_view kFunctions = R"sh(
+server_test() { "$NGINX" -t ${CONFIG:+-c "$CONFIG"}; }
+server_reload() { "$NGINX" -s reload ${CONFIG:+-c "$CONFIG"}; }
+server_restore() { server_reload; }
+server_runs() { :; }
+)sh";
 
-class NginxTarget : public seams::Target {
- public:
-  NginxTarget(const NginxSettings& settings, std::unique_ptr<net::Shell> shell)
-      : shell_(std::move(shell)),
-        files_(*shell_, NginxCommands(settings), settings.host, settings.sudo) {}
-
-  bool remembers_previous() const override { return true; }
-  Result<seams::TargetState> Observe(const Context& ctx, const Binding& at) override {
-    return files_.Observe(ctx, at);
-  }
-  Result<void> Stage(const Context& ctx, const Binding& at, const seams::Bundle& bundle) override {
-    return files_.Stage(ctx, at, bundle);
-  }
-  Result<void> Activate(const Context& ctx, const Binding& at,
-                        const seams::StagedRef& which) override {
-    return files_.Activate(ctx, at, which);
-  }
-  Result<void> Deactivate(const Context& ctx, const Binding& at, const seams::WayBack&) override {
-    return files_.Deactivate(ctx, at);
-  }
-  Result<void> Prune(const Context& ctx, const Binding& at, const seams::KeepList& keep) override {
-    return files_.Prune(ctx, at, keep);
-  }
-
- private:
-  std::unique_ptr<net::Shell> shell_;
-  HostFiles files_;
-};
-
-// Arguments: the program, and its configuration file or nothing.
+// Arguments of these two: the program, and its configuration file or nothing.
 constexpr std::string_view kCheck = R"sh(
-LC_ALL=C
-export LC_ALL
-[ -x "$1" ] || { printf 'certflow failed NginxMissing\n'; exit 0; }
+[ -x "$1" ] || answer 'failed NginxMissing' "$1"
+[ -z "$2" ] || [ -e "$2" ] || answer 'failed ConfigFileMissing' "$2"
 version=$("$1" -v 2>&1)
 if out=$("$1" -t ${2:+-c "$2"} 2>&1); then out=; fi
 printf 'certflow ok\n%s\n%s\n' "$version" "$out"
 )sh";
+
+// nginx shows nothing where its test fails, as it does while the files are not there yet.
+constexpr std::string_view kLocate = R"sh(
+[ -x "$1" ] || answer 'failed NginxMissing'
+if out=$("$1" -T ${2:+-c "$2"} 2>/dev/null); then
+  echo 'certflow ok'
+  printf '%s\n' "$out" |
+    sed -e '/^[[:space:]]\{1,\}#/d' -e 's/^[[:space:]]*//' -e '/^$/d' \
+      -e '/^#/{/^# configuration file /!d;}'
+else
+  main=$2
+  [ -n "$main" ] || main=$("$1" -V 2>&1 | sed -n 's/.*--conf-path=\([^ ]*\).*/\1/p')
+  [ -r "$main" ] || answer 'failed NotReadable' "$main"
+  echo 'certflow ok'
+  walk "$main" "${main%/*}"
+fi
+end_dump
+)sh";
+
+Result<Location> LocateNginx(const Context& ctx, net::Shell& shell, const NginxSettings& settings,
+                             std::string_view json) {
+  CF_ASSIGN_OR_RETURN(const HostBinding<NginxName> binding, ParseNginxBinding(json));
+  if (binding.paths) return AtPaths(*binding.paths, binding.key_type);
+  CF_ASSIGN_OR_RETURN(
+      const std::string dump,
+      AskForDump(ctx, shell, settings, kLocate, {settings.nginx_path, settings.config_file}));
+  CF_ASSIGN_OR_RETURN(const NginxConfig config, ParseNginxConfig(dump));
+  CF_ASSIGN_OR_RETURN(NamedPlace place, FindNginxPlace(config, binding.name));
+  return AtNamedPlace(ctx, shell, settings, std::move(place), binding.key_type);
+}
 
 }  // namespace
 
 Result<std::unique_ptr<seams::Target>> MakeNginxTarget(std::string_view target_settings_json,
                                                        std::unique_ptr<net::Shell> shell) {
   CF_ASSIGN_OR_RETURN(const NginxSettings settings, ParseNginxSettings(target_settings_json));
-  return std::unique_ptr<seams::Target>(new NginxTarget(settings, std::move(shell)));
+  ServerCommands server{"NGINX=" + net::ShellQuote(settings.nginx_path) + " CONFIG=" +
+                            net::ShellQuote(settings.config_file) + std::string(kFunctions),
+                        FirstNginxError};
+  return MakeHostTarget(std::move(shell), std::move(server), settings,
+                        [settings](const Context& ctx, net::Shell& on, std::string_view json) {
+                          return LocateNginx(ctx, on, settings, json);
+                        });
 }
 
 Result<HostReadiness> CheckNginxHost(const Context& ctx, std::string_view target_settings_json,
                                      net::Shell& shell) {
   CF_ASSIGN_OR_RETURN(const NginxSettings settings, ParseNginxSettings(target_settings_json));
-  const std::string what = "check of " + settings.host;
-  const std::string command =
-      ShellCommand(kCheck, {settings.nginx_path, settings.config_file}, settings.sudo);
-  auto result = shell.Run(ctx, command, {});
-  if (!result.ok()) return Annotate(std::move(result).error(), what);
-  Result<std::string> answer = ReadAnswer(*result, what, settings.sudo, nullptr);
-  if (!answer.ok()) {
-    Error error = std::move(answer).error();
-    // It changes nothing, so nothing is unknown.
-    if (error.code != ErrorCode::kUnknownOutcome) return error;
-    return MakeError(ErrorCode::kUnavailable, error.reason, error.message);
-  }
-  const std::size_t end = std::min(answer->find('\n'), answer->size());
-  std::string version = answer->substr(0, end);
-  const std::size_t colon = version.find(": ");
-  if (colon != std::string::npos) version = version.substr(colon + 2);
-  return HostReadiness{
-      Sanitize(version, 128),
-      Sanitize(FirstNginxError(std::string_view(*answer).substr(std::min(end + 1, answer->size()))),
-               512)};
+  return CheckHost(ctx, shell, settings, kCheck, {settings.nginx_path, settings.config_file},
+                   FirstNginxError);
 }
 
 }  // namespace certflow::providers::host

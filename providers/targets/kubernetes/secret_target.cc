@@ -42,6 +42,14 @@ std::string ActiveOf(const SecretObject& live, const TlsData& data) {
   return IsOurs(live, data) ? Annotation(live, kVersionAnnotation) : data.OriginalName();
 }
 
+// Somebody else made what was not there a moment ago.
+Error Outrun(Error error) {
+  error.code = ErrorCode::kConflict;
+  error.retry = Retry::kBackoff;
+  error.reason = "Conflict";
+  return error;
+}
+
 bool IsOriginal(std::string_view version) { return version.starts_with("original-"); }
 
 class SecretTarget : public seams::Target {
@@ -73,7 +81,8 @@ class SecretTarget : public seams::Target {
   SecretObject NewSecret(const Binding& at, std::string name) const;
   Result<void> PutVersion(const Context& ctx, const Binding& at, const std::string& name,
                           const TlsData& data);
-  Result<TlsData> ReadVersion(const Context& ctx, const Binding& at, const std::string& name);
+  Result<TlsData> ReadPair(const Context& ctx, const Binding& at, const std::string& name,
+                           const std::string& version);
   Result<void> SaveOriginal(const Context& ctx, const Binding& at, const SecretObject& live,
                             const TlsData& data);
   Result<void> ListAsStaged(const Context& ctx, const Binding& at, std::optional<SecretObject> live,
@@ -85,7 +94,7 @@ class SecretTarget : public seams::Target {
   seams::SecretStore& store_;
   SecretTargetOptions options_;
   std::optional<Seen> seen_;      // the live Secret as read last, for the next write
-  std::optional<Staged> staged_;  // the last version, so that Activate need not read it again
+  std::optional<Staged> staged_;  // the last one, judged, so that Activate need not read it again
   std::vector<std::string> staged_versions_;
 };
 
@@ -126,6 +135,7 @@ Result<seams::TargetState> SecretTarget::Observe(const Context& ctx, const Bindi
   if (live) {
     const TlsData data = TlsData::Of(*live);
     state.fingerprint = data.Fingerprint();
+    if (auto usable = CheckOwner(*live, at); !usable.ok()) state.refusal = usable.error();
     state.active = ActiveOf(*live, data);
     const auto previous = live->annotations.find(std::string(kPreviousAnnotation));
     if (IsOurs(*live, data) && previous != live->annotations.end()) {
@@ -177,7 +187,7 @@ Result<void> SecretTarget::PutVersion(const Context& ctx, const Binding& at,
     if (done.ok()) return {};
     // Read again before the name is judged.
     if (done.error().code != ErrorCode::kAlreadyExists) return std::move(done).error();
-    return MakeError(ErrorCode::kConflict, "Conflict", done.error().message);
+    return Outrun(std::move(done).error());
   }
   CF_RETURN_IF_ERROR(CheckOwner(*there, at));
   const TlsData old = TlsData::Of(*there);
@@ -226,8 +236,8 @@ Result<void> SecretTarget::SaveOriginal(const Context& ctx, const Binding& at,
   return {};
 }
 
-Result<TlsData> SecretTarget::ReadVersion(const Context& ctx, const Binding& at,
-                                          const std::string& name) {
+Result<TlsData> SecretTarget::ReadPair(const Context& ctx, const Binding& at,
+                                       const std::string& name, const std::string& version) {
   if (staged_ && staged_->name == name) return staged_->data.Clone();
   CF_ASSIGN_OR_RETURN(const std::optional<SecretObject> there, Find(ctx, name));
   if (!there) {
@@ -235,14 +245,17 @@ Result<TlsData> SecretTarget::ReadVersion(const Context& ctx, const Binding& at,
                      "Secret " + options_.ns + "/" + name + " does not exist");
   }
   CF_RETURN_IF_ERROR(CheckOwner(*there, at));
-  return TlsData::Of(*there);
+  TlsData data = TlsData::Of(*there);
+  // What stood there before us may have been anything, and is put back as it was.
+  if (!IsOriginal(version)) CF_RETURN_IF_ERROR(CheckPair(data));
+  return data;
 }
 
 Result<void> SecretTarget::PutLive(const Context& ctx, SecretObject live) {
   seen_.reset();
   Result<SecretObject> done = store_.Put(ctx, live);
   if (!done.ok() && done.error().code == ErrorCode::kAlreadyExists) {
-    return MakeError(ErrorCode::kConflict, "Conflict", done.error().message);
+    return Outrun(std::move(done).error());
   }
   if (!done.ok()) return std::move(done).error();
   live.version = done->version;
@@ -256,9 +269,8 @@ Result<void> SecretTarget::Activate(const Context& ctx, const Binding& at,
                                     const seams::StagedRef& which) {
   CF_ASSIGN_OR_RETURN(const std::string name, SecretName(at, options_.default_secret_name));
   CF_RETURN_IF_ERROR(CheckSecretName("version", which.version));
-  CF_ASSIGN_OR_RETURN(const TlsData data, ReadVersion(ctx, at, name + "." + which.version));
-  // What stood there before us may have been anything, and is put back as it was.
-  if (!IsOriginal(which.version)) CF_RETURN_IF_ERROR(CheckPair(data));
+  CF_ASSIGN_OR_RETURN(const TlsData data,
+                      ReadPair(ctx, at, VersionName(name, which.version), which.version));
   CF_ASSIGN_OR_RETURN(std::optional<SecretObject> live, TakeLive(ctx, name));
   std::vector<std::string> versions;
   std::string previous;

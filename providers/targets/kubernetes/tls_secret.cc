@@ -36,8 +36,8 @@ bool TlsData::SameAs(const TlsData& other) const {
 }
 
 std::string TlsData::Fingerprint() const {
-  const auto chain = pki::ReadChain(certificate.Reveal());
-  return chain.ok() && !chain->empty() ? chain->front().fingerprint : std::string();
+  auto print = pki::LeafFingerprint(certificate.Reveal());
+  return print.ok() ? std::move(print).value() : std::string();
 }
 
 std::string TlsData::OriginalName() const {

@@ -54,6 +54,8 @@ class TargetContract : public testing::TestWithParam<std::unique_ptr<TargetWorld
   // Looks, stages, activates and waits until it is through, in one process, and expects it to work.
   // What the look told of the way back is kept, as the ledger does.
   void Deploy(const Pair& pair, const std::string& version);
+  // What was active before the last Deploy, as the target tells it or the note says.
+  std::string Previous();
   // Switches, in a process of its own, and waits until it is through.
   void Switch(const seams::StagedRef& which);
   // Goes back, with what was recorded of `version`.
@@ -66,6 +68,7 @@ class TargetContract : public testing::TestWithParam<std::unique_ptr<TargetWorld
   std::unique_ptr<TargetWorld> world_;
   seams::Binding at_;
   std::map<std::string, seams::WayBack> ways_;  // by what was active
+  std::string noted_previous_;
 };
 
 // The pair that MakePair made with this certificate, for worlds that show only what is served.

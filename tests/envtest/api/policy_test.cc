@@ -251,6 +251,25 @@ TEST_F(PolicyTest, R12_ARequestForARunNamesWhoAsks) {
       "certflow.dev/renew asks a workflow for a run");
 }
 
+TEST_F(PolicyTest, R62_ARequestToTakeARunBackNamesWhoAsksAndNeedsTheVerb) {
+  const std::string run = cluster().NewRun();
+  EXPECT_REFUSED(cluster().Annotate(run, "certflow.dev/rollback=no by emil@example.com", kDora),
+                 "certflow.dev/rollback names who asks: end it with ' by dora@example.com'");
+  EXPECT_REFUSED(cluster().Annotate(run, "certflow.dev/rollback=no", kErin),
+                 "you may not roll this run back: ask for a RoleBinding to the ClusterRole "
+                 "certflow-approver");
+  EXPECT_REFUSED(cluster().Annotate(run, "certflow.dev/rollback=", kDora),
+                 "certflow.dev/rollback is TEXT by USER");
+  EXPECT_EQ(cluster().Annotation(run, "certflow.dev/rollback"), "");
+  EXPECT_TAKEN(cluster().Annotate(run, "certflow.dev/rollback=old clients fail", kDora));
+  EXPECT_EQ(cluster().Annotation(run, "certflow.dev/rollback"),
+            "old clients fail by dora@example.com");
+  const std::string workflow = cluster().NewWorkflow();
+  EXPECT_REFUSED(
+      cluster().Annotate(workflow, "certflow.dev/rollback=no by gwen@example.com", kGwen),
+      "certflow.dev/rollback takes an ended run back: annotate the WorkflowRun");
+}
+
 TEST_F(PolicyTest, R32_ChangedByIsKeptByTheServer) {
   const std::string workflow = cluster().NewWorkflow(kGwen);
   const auto changed_by = [&] { return cluster().Annotation(workflow, "certflow.dev/changed-by"); };

@@ -34,7 +34,7 @@ class SchemaTest : public ClusterTest {
 };
 
 TEST_F(SchemaTest, R01_EverySampleIsTaken) {
-  for (const char* ns : {"web", "orders"}) cluster().Kubectl({"create", "namespace", ns});
+  for (const char* ns : {"web", "orders", "platform", "shop", "billing"}) cluster().Kubectl({"create", "namespace", ns});
   Answer answer = cluster().Kubectl(
       {"apply", "--dry-run=server", "--validate=strict", "-f", SourcePath("manifests/samples")});
   EXPECT_TRUE(answer.ok()) << answer.err;
@@ -125,6 +125,12 @@ TEST_F(SchemaTest, R01_DefaultsOfAuthorityTargetAndChannel) {
   EXPECT_EQ(nginx["port"], 22);
   EXPECT_EQ(nginx["sudo"], false);
   EXPECT_EQ(nginx["nginxPath"], "/usr/sbin/nginx");
+  const json haproxy =
+      defaulted("DeploymentTarget",
+                "{haproxy: {host: e, user: u, privateKeySecretRef: {name: s, key: k}, "
+                "hostKeys: [ssh-ed25519 AAAAC3Nz]}}")["haproxy"];
+  EXPECT_EQ(haproxy["configFile"], "/etc/haproxy/haproxy.cfg");
+  EXPECT_EQ(haproxy["pidFile"], "/run/haproxy.pid");
   const json smtp = defaulted("NotificationChannel", "{smtp: {host: m, from: a@b}}")["smtp"];
   EXPECT_EQ(smtp["port"], 587);
   EXPECT_EQ(smtp["tls"], "StartTLS");
@@ -165,8 +171,7 @@ TEST_F(SchemaTest, R94_TheTypeOfAnAuthorityOrTargetNeverChanges) {
                         R"({"spec":{"kubernetes":null,"nginx":{"host":"e","user":"u",)"
                         R"("privateKeySecretRef":{"name":"s","key":"k"},)"
                         R"("hostKeys":["ssh-ed25519 AAAAC3Nz"]}}})");
-  EXPECT_THAT(target.err,
-              HasSubstr("the type of a DeploymentTarget (kubernetes or nginx) cannot change"));
+  EXPECT_THAT(target.err, HasSubstr("the type of a DeploymentTarget cannot change"));
   EXPECT_TRUE(Patch("certificateauthority/fixed", R"({"spec":{"ca":{"duration":"30d"}}})").ok());
 }
 

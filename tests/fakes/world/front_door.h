@@ -2,7 +2,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <map>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 
 #include "controller/base/mutex.h"
@@ -23,12 +25,22 @@ class FrontDoor : public net::HttpClient {
 
   // Whether the admission policy refuses forged decisions.
   void Enforce(bool enforced) { enforced_ = enforced; }
+  // Whether writes of the Lease are interactions that a process can die at.
+  void CountLeases(bool count) { count_leases_ = count; }
+  // A planted fault: a write that `drop` says yes to is answered as if it had been done, and has
+  // not been. Set before the process starts.
+  using Drop = std::function<bool(const net::HttpRequest&)>;
+  void Forget(Drop drop) { drop_ = std::move(drop); }
   // When an annotation of an object got its value; shared by both doors.
   struct Notes {
     Mutex mutex;
     std::map<std::string, WallTime> written CF_GUARDED_BY(mutex);  // "plural/ns/name key=value"
   };
   void Share(Notes& notes) { notes_ = &notes; }
+  // Whoever wrote the object's annotations writes another of their fields: the record moves to now.
+  void Touch(const std::string& plural, const std::string& ns, const std::string& name);
+  // Somebody clears the record of who wrote the specs of policies: it stays at the first time.
+  void FreezeSpecTimes(bool frozen) { frozen_ = frozen; }
 
   Result<net::HttpResponse> Do(const Context& ctx, const net::HttpRequest& request) override;
   Result<void> Stream(const Context& ctx, const net::HttpRequest& request,
@@ -38,6 +50,7 @@ class FrontDoor : public net::HttpClient {
   Result<net::HttpResponse> Serve(const Context& ctx, const net::HttpRequest& request);
   void NoteWrite(const std::string& plural, const std::string& body);
   void AddManagedFields(const std::string& plural, std::string& body);
+  WallTime SpecTime(const std::string& plural, const nlohmann::json& metadata) const;
 
   MemoryApiServer& server_;
   Activity& activity_;
@@ -45,6 +58,9 @@ class FrontDoor : public net::HttpClient {
   Lifeline* const life_;  // null: people's door
   Notes* notes_ = nullptr;
   std::atomic<bool> enforced_{true};
+  std::atomic<bool> count_leases_{false};
+  std::atomic<bool> frozen_{false};
+  Drop drop_;
 };
 
 }  // namespace certflow::fakes

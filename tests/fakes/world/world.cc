@@ -98,6 +98,8 @@ World::World()
       }) {
   config.leader_elect = false;
   config.max_workers = 16;
+  // Regular looks are for the tests that want them; in days of simulated time they are many.
+  config.check_interval = std::chrono::hours(24 * 365);
   people.Share(notes_);
   process.Share(notes_);
   web_ = std::make_unique<Web>(*this);

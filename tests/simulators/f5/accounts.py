@@ -1,4 +1,4 @@
-"""Users, roles and tokens (facts, sections 2 and 12)."""
+"""Users, roles and tokens."""
 import base64
 import secrets
 import urllib.parse

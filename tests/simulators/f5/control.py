@@ -107,7 +107,8 @@ def restart(pair: Pair, body: Json) -> None:
 
 
 def change_sync(pair: Pair, body: Json) -> None:
-    known(body, "autoSync", "saveOnAutoSync", "fullLoadOnSync", "polls", "seconds", "progress", "ignore", "status")
+    known(body, "autoSync", "saveOnAutoSync", "fullLoadOnSync", "polls", "seconds", "progress", "ignore", "status",
+          "otherGroup")
     group = pair.group
     group.auto_sync = bool(body.get("autoSync", group.auto_sync))
     group.save_on_auto_sync = bool(body.get("saveOnAutoSync", group.save_on_auto_sync))
@@ -116,6 +117,7 @@ def change_sync(pair: Pair, body: Json) -> None:
     group.seconds = float(body.get("seconds", group.seconds))
     group.progress_text = str(body.get("progress", group.progress_text))
     group.ignored_syncs = int(body.get("ignore", group.ignored_syncs))
+    group.other_status = str(body.get("otherGroup", group.other_status))
     for name, text in body.get("status", {}).items():
         unit = pair.unit(name)
         if text is None:

@@ -1,22 +1,17 @@
-"""sys/crypto cert, key and pkcs12: tmsh's install command (facts, sections 5.2 and 5.3)."""
-from __future__ import annotations
-
+"""sys/crypto cert, key and pkcs12: tmsh's install command."""
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.serialization import pkcs12
 
 from . import names, pem, query
+from .call import Call
 from .clock import utc_text
 from .configuration import Entry, certificate
 from .resource import Change
 from .routing import Deferred, Routes
 from .sslfiles import CERTIFICATES, KEYS, FileResource
 from .wire import FILE_OR_TMSH, Invalid, Json
-
-if TYPE_CHECKING:
-    from .rest import Call
 
 TEMPORARY = "/var/system/tmp/tmsh/5WhAFq"
 

@@ -1,4 +1,4 @@
-"""A device group: who is active, who has changes, and how they get across (facts, section 10)."""
+"""A device group: who is active, who has changes, and how they get across."""
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 COLORS = {"In Sync": "green", "Standalone": "green", "Awaiting Initial Sync": "blue", "Changes Pending": "yellow",
           "Not All Devices Synced": "yellow", "Syncing": "yellow", "Disconnected": "red", "Sync Failure": "red"}
+UNREACHABLE = ("Disconnected", "Sync Failure")  # forced, they keep every sync from happening; others end with a sync
+OTHER = "datasync-global-dg"
 FAILOVER_COLORS = {"active": "green", "standby": "gray", "offline": "red", "forced-offline": "red"}
 FAILOVER_TEXTS = {"active": "ACTIVE", "standby": "STANDBY", "offline": "OFFLINE", "forced-offline": "FORCED OFFLINE"}
 
@@ -46,6 +48,7 @@ class Group:
         self.progress_text = "Changes Pending"  # what is read meanwhile
         self.ignored_syncs = 0  # so many are accepted and then do nothing
         self.forced: dict[str, str] = {}  # status by unit, whatever the truth is
+        self.other_status = ""  # of another device group, OTHER, which sync-status does not keep apart
         self.running: Running | None = None
         self.on_change: Callable[[], None] = lambda: None
 
@@ -94,13 +97,17 @@ class Group:
         return unit.running.commit > self.base
 
     def status(self, unit: Unit) -> tuple[str, str]:
-        """What sync-status says, and its color."""
+        """What sync-status says of all groups together, and its color."""
+        own = self.own_status(unit)
+        return own if not self.other_status or own[0] != "In Sync" else (self.other_status, color_of(self.other_status))
+
+    def own_status(self, unit: Unit) -> tuple[str, str]:
         if len(self.units) == 1:
             return "Standalone", COLORS["Standalone"]
         if unit.name in self.forced:
-            return self.forced[unit.name], COLORS.get(self.forced[unit.name], "gray")
+            return self.forced[unit.name], color_of(self.forced[unit.name])
         if self.running:
-            return self.progress_text, COLORS.get(self.progress_text, "gray")
+            return self.progress_text, color_of(self.progress_text)
         commits = {member.running.commit for member in self.units}
         if len(commits) == 1:
             return "In Sync", COLORS["In Sync"]
@@ -124,15 +131,16 @@ class Group:
         if run.save:
             run.target.save()
         self.base = run.configuration.commit
+        self.forced = {name: status for name, status in self.forced.items() if status in UNREACHABLE}
         self.on_change()
 
     def sync(self, source: Unit, target: Unit, automatic: bool = False) -> None:
         if self.ignored_syncs > 0 and not automatic:
             self.ignored_syncs -= 1
             return
-        if source.name in self.forced:
+        if any(status in UNREACHABLE for status in self.forced.values()):
             return
-        if not self.would_win(source, target):
+        if not self.forced and not self.would_win(source, target):
             return
         save = self.save_on_auto_sync if automatic else self.options.sync_saves_peer
         self.running = Running(target, source.running.copy(), self.polls, self.clock.now() + self.seconds, save)
@@ -175,7 +183,9 @@ class Group:
     def sync_status(self, unit: Unit) -> Json:
         self.poll()
         status, color = self.status(unit)
-        lines = self.details(unit, status)
+        lines = self.details(unit, self.own_status(unit)[0])
+        if self.other_status:
+            lines.append(f"{OTHER} ({self.other_status})")
         inner = "https://localhost/mgmt/tm/cm/syncStatus/0/details"
         details = {f"{inner}/{at}": {"nestedStats": {"entries": {"details": text(line)}}}
                    for at, line in enumerate(lines)}
@@ -236,6 +246,10 @@ class Group:
             "networkFailover": "enabled" if kind == "sync-failover" else "disabled",
             "saveOnAutoSync": "true" if save else "false", "type": kind, "devicesReference": {
                 "link": names.link(f"{url}/devices", asked.version.text), "isSubcollection": True}}
+
+
+def color_of(status: str) -> str:
+    return COLORS.get(status, "gray")
 
 
 def text(value: str) -> Json:

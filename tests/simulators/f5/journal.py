@@ -1,4 +1,5 @@
 """The log of requests, for tests that ask what a client did: bounded, and without anything that is secret."""
+import dataclasses
 import json
 import re
 from collections import deque
@@ -20,6 +21,7 @@ class Line:
     time: float
     unit: str
     request: Request
+    body_bytes: int  # of what was sent; the request here has lost its body when that is no JSON, or long
     in_flight: int  # other requests of the same unit under way when this one came
     status: int = 0  # 0 while there is no answer, and when the connection was dropped
     faults: tuple[str, ...] = ()
@@ -32,7 +34,8 @@ class Journal:
 
     def begin(self, time: float, unit: str, request: Request, in_flight: int) -> Line:
         self.count += 1
-        line = Line(self.count, time, unit, request, in_flight)
+        kept = request if not request.body or is_short_json(request) else dataclasses.replace(request, body=b"")
+        line = Line(self.count, time, unit, kept, len(request.body), in_flight)
         self.lines.append(line)
         return line
 
@@ -46,15 +49,18 @@ def show(line: Line) -> Json:
         "number": line.number, "time": line.time, "unit": line.unit, "method": request.method,
         "path": TOKEN_ADDRESS.sub(rf"\1{REDACTED}", request.path), "query": request.query,
         "headers": {name: REDACTED if name in SECRET_HEADERS else value for name, value in request.headers.items()},
-        "body": show_body(request), "bodyBytes": len(request.body), "inFlight": line.in_flight, "status": line.status,
+        "body": show_body(request), "bodyBytes": line.body_bytes, "inFlight": line.in_flight, "status": line.status,
         "faults": list(line.faults)}
+
+
+def is_short_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").split(";")[0]
+    return kind == "application/json" and len(request.body) <= LONGEST_BODY
 
 
 def show_body(request: Request) -> object:
     """JSON without its secrets; of anything else nothing."""
-    if not request.body or len(request.body) > LONGEST_BODY:
-        return None
-    if request.headers.get("content-type", "").split(";")[0] != "application/json":
+    if not request.body:
         return None
     try:
         return redact(json.loads(request.body))

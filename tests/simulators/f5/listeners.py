@@ -195,12 +195,8 @@ class DataPlane:
                 return profile
         for profile in found:
             if profiles.effective(unit.running, profile, "sniDefault") == "true":
-                return None if asked and self.requires_match(unit, profile) else profile
+                return profile
         return found[0] if found else None
-
-    @staticmethod
-    def requires_match(unit: Unit, profile: Entry) -> bool:
-        return bool(profiles.effective(unit.running, profile, "sniRequire") == "true")
 
     @staticmethod
     def served_names(unit: Unit, profile: Entry) -> list[str]:

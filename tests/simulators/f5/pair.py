@@ -19,7 +19,7 @@ from .listeners import DataPlane
 from .options import Options
 from .profiles import CLIENT_DEFAULTS, PROFILES, SERVER_DEFAULTS
 from .resource import Change
-from .rest import RESOURCES
+from .objects import RESOURCES
 from .sslfiles import FileResource
 from .unit import Unit
 from .versions import Version

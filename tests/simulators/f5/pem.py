@@ -1,4 +1,4 @@
-"""What a device reads out of certificate and key files (facts, section 5.1). OpenSSL does the parsing."""
+"""What a device reads out of certificate and key files. OpenSSL does the parsing."""
 import base64
 import calendar
 import functools

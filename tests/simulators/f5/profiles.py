@@ -1,4 +1,4 @@
-"""client-ssl, server-ssl and the other profiles (facts, section 6): inheritance, certKeyChain, what is shown."""
+"""client-ssl, server-ssl and the other profiles: inheritance, certKeyChain, what is shown."""
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""$top, $skip, $select, $filter and what a collection says about its pages (facts, section 7)."""
+"""$top, $skip, $select, $filter and what a collection says about its pages."""
 import urllib.parse
 
 from . import names

@@ -1,4 +1,4 @@
-"""sys/file/ssl-cert and ssl-key (facts, section 5.1)."""
+"""sys/file/ssl-cert and ssl-key."""
 import urllib.parse
 
 from . import names, pem

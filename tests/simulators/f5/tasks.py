@@ -1,4 +1,4 @@
-"""Asynchronous tasks below /mgmt/tm/task (facts, section 9)."""
+"""Asynchronous tasks below /mgmt/tm/task."""
 from collections.abc import Callable
 from dataclasses import dataclass
 

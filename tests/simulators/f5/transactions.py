@@ -1,4 +1,4 @@
-"""tm/transaction: requests that are queued and then all happen, or none (facts, section 8)."""
+"""tm/transaction: requests that are queued and then all happen, or none."""
 from dataclasses import dataclass, field
 
 from . import names

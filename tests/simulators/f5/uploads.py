@@ -1,4 +1,4 @@
-"""shared/file-transfer/uploads and what lies in the downloads folder afterwards (facts, section 4)."""
+"""shared/file-transfer/uploads and what lies in the downloads folder afterwards."""
 import re
 from dataclasses import dataclass, field
 

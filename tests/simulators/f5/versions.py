@@ -1,4 +1,4 @@
-"""What differs between the TMOS versions that can be played (facts, sections 2, 3, 5, 6 and 13)."""
+"""What differs between the TMOS versions that can be played."""
 from dataclasses import dataclass
 
 PLAYED = {

@@ -1,4 +1,4 @@
-"""Virtual servers and the profiles on them (facts, section 7)."""
+"""Virtual servers and the profiles on them."""
 import re
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Requests, answers, and the three bodies that a refusal can have (facts, section 1)."""
+"""Requests, answers, and the three bodies that a refusal can have."""
 import html
 import itertools
 import json

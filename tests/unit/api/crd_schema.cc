@@ -143,6 +143,15 @@ std::set<std::string> CrdSchema::Unwritten(const std::string& part) const {
   return all;
 }
 
+std::vector<std::string> CrdSchema::Columns() const {
+  std::vector<std::string> out;
+  const YAML::Node version = YAML::Load(text_)["spec"]["versions"][0];
+  for (const YAML::Node& column : version["additionalPrinterColumns"]) {
+    if (!column["priority"]) out.push_back(column["name"].as<std::string>());
+  }
+  return out;
+}
+
 std::size_t CrdSchema::MaxItems(const std::string& path) const {
   std::size_t dot = path.find('.');
   YAML::Node list = PartOf(text_, path.substr(0, dot))["properties"][path.substr(dot + 1)];

@@ -18,6 +18,8 @@ class CrdSchema {
   std::vector<std::string> Check(std::string_view document, const std::string& part) const;
   // Members of that part of the schema that no document had that was given to Check.
   std::set<std::string> Unwritten(const std::string& part) const;
+  // Names of the columns that `kubectl get` prints, those of -o wide left out.
+  std::vector<std::string> Columns() const;
   // maxItems of a list, by its path ("status.ledger").
   std::size_t MaxItems(const std::string& path) const;
 

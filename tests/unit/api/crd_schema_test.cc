@@ -62,7 +62,7 @@ TEST(CrdSchemaTest, EachWordOfAnEnumerationFits) {
     EXPECT_THAT(schema.Check(EncodeRunStatus(run), "status"), IsEmpty());
   }
   NewRun made = FullNewRun();
-  for (int reason = 0; reason <= static_cast<int>(TriggerReason::kRequested); ++reason) {
+  for (int reason = 0; reason <= static_cast<int>(TriggerReason::kRollbackRequested); ++reason) {
     made.trigger.reason = static_cast<TriggerReason>(reason);
     EXPECT_THAT(schema.Check(EncodeNewRun(made), "spec"), IsEmpty());
   }
@@ -76,6 +76,9 @@ TEST(CrdSchemaTest, ANewRunFitsWithEachMemberOfTheWorkflowsSpec) {
 
   CrdSchema runs("workflowruns.yaml");
   EXPECT_THAT(runs.Check(EncodeNewRun(FullNewRun()), "spec"), IsEmpty());
+  NewRun back = FullNewRun();
+  back.plan_json = CanonicalRollbackPlan(back.plan_json, FullRollback());
+  EXPECT_THAT(runs.Check(EncodeNewRun(back), "spec"), IsEmpty());
   // The plan leaves out what does not bind; the schema keeps it for the runs of other versions.
   EXPECT_THAT(runs.Unwritten("spec"),
               ::testing::UnorderedElementsAre(
@@ -106,10 +109,24 @@ TEST(CrdSchemaTest, ListsHaveTheSameBoundInCodeAndSchema) {
   EXPECT_EQ(runs.MaxItems("status.approvals"), kMaxDecisions);
   EXPECT_EQ(runs.MaxItems("status.refusals"), kMaxRefusals);
   EXPECT_EQ(runs.MaxItems("status.evidence"), kMaxEvidence);
+  EXPECT_EQ(runs.MaxItems("status.deployments"), kMaxDeployments);
   EXPECT_EQ(runs.MaxItems("status.outbox"), kMaxOutbox);
   EXPECT_EQ(runs.MaxItems("status.challenges"), kMaxChallenges);
   CrdSchema workflows("certificateworkflows.yaml");
   EXPECT_EQ(workflows.MaxItems("status.issuances"), kMaxIssuances);
+}
+
+// What `kubectl get` answers without a further question. The identifier is the object's name, when
+// it was made its age.
+TEST(CrdSchemaTest, R02_TheListsHaveTheirColumns) {
+  const std::pair<const char*, std::vector<std::string>> lists[] = {
+      {"certificateworkflows.yaml",
+       {"Ready", "Phase", "Common Name", "Signature", "Expires", "Active", "Suspended", "Age"}},
+      {"workflowruns.yaml",
+       {"Ready", "Step", "Common Name", "Signature", "Expires", "State", "Age"}}};
+  for (const auto& [file, columns] : lists) {
+    EXPECT_THAT(CrdSchema(file).Columns(), ::testing::IsSupersetOf(columns)) << file;
+  }
 }
 
 }  // namespace

@@ -46,8 +46,8 @@ struct AllowsCase {
   bool allows;
 };
 
-AllowedNamespaces Selector(Labels labels, std::vector<AllowedNamespaces::Expression> expressions) {
-  return {From::kSelector, std::move(labels), std::move(expressions)};
+AllowedNamespaces Selector(Labels labels, std::vector<LabelSelector::Expression> expressions) {
+  return {From::kSelector, {std::move(labels), std::move(expressions)}};
 }
 
 TEST(AllowsTest, AnotherNamespaceNeedsPermission) {
@@ -57,8 +57,8 @@ TEST(AllowsTest, AnotherNamespaceNeedsPermission) {
       {"own namespace, nothing said", {}, "pki", &none, true},
       {"own namespace, selector that does not match", Selector({{"a", "b"}}, {}), "pki", &none,
        true},
-      {"other namespace, Same", {From::kSame, {}, {}}, "web", &production, false},
-      {"other namespace, All", {From::kAll, {}, {}}, "web", nullptr, true},
+      {"other namespace, Same", {From::kSame, {}}, "web", &production, false},
+      {"other namespace, All", {From::kAll, {}}, "web", nullptr, true},
       {"label matches", Selector({{"stage", "production"}}, {}), "web", &production, true},
       {"label has another value", Selector({{"stage", "test"}}, {}), "web", &production, false},
       {"label is not there", Selector({{"zone", "a"}}, {}), "web", &production, false},

@@ -15,9 +15,7 @@ using ::testing::HasSubstr;
 std::string PlanOf(const std::string& spec_json) {
   auto spec = DecodeWorkflowSpec(spec_json, "web");
   EXPECT_TRUE(spec.ok());
-  auto targets = PlanTargets(*spec, "web", nullptr);
-  EXPECT_TRUE(targets.ok());
-  return CanonicalPlan({spec_json, {"internal", "pki"}, "ca", "the first in order", *targets});
+  return CanonicalPlan({spec_json, {"internal", "pki"}, "ca", "the first in order", FullTargets()});
 }
 
 // The full spec with one member changed; an empty value removes it.
@@ -37,15 +35,16 @@ TEST(PlanTargetsTest, TheWorkflowsOwnSecretIsFirstThenWaveByWave) {
   auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
   ASSERT_TRUE(spec.ok());
   std::vector<std::string> ids;
-  for (const auto& target : *PlanTargets(*spec, "web", nullptr)) ids.push_back(target.id);
-  EXPECT_THAT(ids, ElementsAre("0/0-secret", "0/1-cluster", "0/2-cluster", "1/0-edge"));
+  for (const auto& target : FullTargets()) ids.push_back(target.id);
+  EXPECT_THAT(ids, ElementsAre("0/0-secret", "0/1-cluster", "0/2-cluster", "1/0-edge", "1/1-edge-a",
+                               "1/2-edge-b"));
 }
 
 TEST(PlanTargetsTest, EachTargetKnowsWhereAndWhat) {
   auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
   ASSERT_TRUE(spec.ok());
-  auto targets = *PlanTargets(*spec, "web", nullptr);
-  ASSERT_EQ(targets.size(), 4U);
+  auto targets = FullTargets();
+  ASSERT_EQ(targets.size(), 6U);
   EXPECT_EQ(targets[0].target, (Reference{"", "web"}));
   EXPECT_EQ(targets[0].type, "kubernetes");
   EXPECT_EQ(targets[0].settings, R"({"secretName":"www-tls"})");
@@ -62,13 +61,83 @@ TEST(PlanTargetsTest, WithoutWavesThereIsTheSecretAlone) {
   EXPECT_EQ(PlanTargets(*spec, "web", nullptr)->size(), 1U);
 }
 
+// R-54: what a target says of itself, what a wave and the deployment say otherwise.
+TEST(PlanTargetsTest, EachTargetHasItsRetries) {
+  auto targets = FullTargets();
+  EXPECT_EQ(targets[1].retry.limit, 1);
+  EXPECT_EQ(targets[1].retry.backoff, std::chrono::seconds(60));
+  EXPECT_EQ(targets[2].retry.limit, 5);
+  EXPECT_EQ(targets[2].retry.backoff, std::chrono::seconds(10));
+  EXPECT_EQ(targets[0].retry.limit, 5) << "the workflow's own Secret";
+}
+
+TEST(PlanTargetsTest, ASelectorThatFindsNothingAndAPlanThatIsTooLargeAreRefused) {
+  auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
+  ASSERT_TRUE(spec.ok());
+  auto nothing = [](const LabelSelector&, std::string_view, std::string_view) {
+    return std::vector<Reference>();
+  };
+  auto none = PlanTargets(*spec, "web", nothing);
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().reason, "NoTargetMatches");
+  EXPECT_EQ(none.error().retry, Retry::kBackoff) << "a label may come at any time";
+  auto many = [](const LabelSelector&, std::string_view, std::string_view) {
+    return std::vector<Reference>(197, {"edge", "web"});
+  };
+  EXPECT_EQ(PlanTargets(*spec, "web", many)->size(), kMaxTargets);
+  auto more = [](const LabelSelector&, std::string_view, std::string_view) {
+    return std::vector<Reference>(198, {"edge", "web"});
+  };
+  EXPECT_EQ(PlanTargets(*spec, "web", more).error().reason, "TooManyTargets");
+}
+
+// R-52: one entry makes copies in many namespaces, and none is left out unseen.
+TEST(PlanTargetsTest, ASelectorLooksInEachOfItsNamespaces) {
+  Json json = Json::parse(SmallSpecJson());
+  json["deployment"]["waves"] = Json::parse(R"([{"name": "copies", "targets": [
+      {"targetSelector": {"matchLabels": {"tls": "shop"}, "namespaces": ["b", "a"]},
+       "kubernetes": {}}]}])");
+  auto spec = DecodeWorkflowSpec(json.dump(), "web");
+  ASSERT_TRUE(spec.ok());
+  auto one_each = [](const LabelSelector&, std::string_view, std::string_view ns) {
+    return std::vector<Reference>{{"copy", std::string(ns)}};
+  };
+  auto targets = PlanTargets(*spec, "web", one_each);
+  ASSERT_TRUE(targets.ok());
+  ASSERT_EQ(targets->size(), 3U);
+  EXPECT_EQ((*targets)[1].target, (Reference{"copy", "b"})) << "in the order that is written";
+  EXPECT_EQ((*targets)[1].id, "0/1-copy");
+  EXPECT_EQ((*targets)[2].target, (Reference{"copy", "a"}));
+  EXPECT_EQ((*targets)[2].id, "0/2-copy");
+  EXPECT_EQ((*targets)[2].settings, R"({"secretName":"www-tls"})");
+  auto not_in_a = [](const LabelSelector&, std::string_view, std::string_view ns) {
+    return std::vector<Reference>(ns == "a" ? 0 : 1, {"copy", std::string(ns)});
+  };
+  auto none = PlanTargets(*spec, "web", not_in_a);
+  ASSERT_FALSE(none.ok());
+  EXPECT_EQ(none.error().reason, "NoTargetMatches");
+  EXPECT_THAT(none.error().message, HasSubstr("in namespace a has"));
+}
+
+TEST(CanonicalPlanTest, ARollbackComesBackAsItWasPlanned) {
+  auto plan = DecodePlan(CanonicalRollbackPlan(PlanOf(FullSpecJson()), FullRollback()), "web");
+  ASSERT_TRUE(plan.ok()) << plan.error().message;
+  ASSERT_TRUE(plan->rollback.has_value());
+  EXPECT_EQ(plan->rollback->run, "st-0b6c4befb1");
+  EXPECT_TRUE(plan->rollback->force);
+  EXPECT_EQ(plan->rollback->certificate->version, "st-0123456789");
+  ASSERT_EQ(plan->rollback->items.size(), 2U);
+  EXPECT_EQ(plan->rollback->items[0].memo.at("previous"), "st-0123456789");
+  EXPECT_EQ(plan->targets.size(), 6U);
+}
+
 TEST(CanonicalPlanTest, DecodesToWhatWasPlanned) {
   auto plan = DecodePlan(PlanOf(FullSpecJson()), "web");
   ASSERT_TRUE(plan.ok()) << plan.error().message;
   EXPECT_EQ(plan->authority, (Reference{"internal", "pki"}));
   EXPECT_EQ(plan->authority_type, "ca");
   EXPECT_EQ(plan->authority_reason, "the first in order");
-  EXPECT_EQ(plan->targets.size(), 4U);
+  EXPECT_EQ(plan->targets.size(), 6U);
   EXPECT_EQ(plan->spec.secret_name, "www-tls");
   EXPECT_FALSE(plan->spec.suspend) << "does not bind a run, so it is not in the plan";
 }
@@ -102,7 +171,8 @@ TEST(CanonicalPlanTest, ListsTheTargetsForPeopleAndLeavesNoEmptyName) {
 // RFC 8785: members sorted, no blanks, the shortest escapes, all else as it is.
 TEST(CanonicalPlanTest, IsCanonicalJson) {
   EXPECT_EQ(
-      BindingSpec(R"({ "b" : [ 1 , true ], "a" : "\u00fc \u20ac \/ \u001f \n \"", "B": {} })"),
+      BindingSpecOfPlan(
+          R"({"spec": { "b" : [ 1 , true ], "a" : "\u00fc \u20ac \/ \u001f \n \"", "B": {} }})"),
       "{\"B\":{},\"a\":\"ü € / \\u001f \\n \\\"\",\"b\":[1,true]}");
 }
 
@@ -117,7 +187,7 @@ TEST(DigestTest, DoesNotDependOnTheOrderOfMembers) {
   ASSERT_NE(sorted, FullSpecJson());
   EXPECT_EQ(DigestOf(PlanOf(FullSpecJson())), DigestOf(PlanOf(sorted)));
   EXPECT_EQ(WantedDigest(FullSpecJson()), WantedDigest(sorted));
-  EXPECT_EQ(BindingSpec(FullSpecJson()), BindingSpec(sorted));
+  EXPECT_FALSE(SpecStandingOf(sorted, PlanOf(FullSpecJson())).superseded);
 }
 
 TEST(DigestTest, OfAStoredPlanIsTheOneThatWasTaken) {
@@ -131,17 +201,28 @@ TEST(DigestTest, DefaultsOfWhatDoesNotBindDoNotChangeIt) {
   stored["spec"]["suspend"] = false;
   stored["spec"]["historyLimit"] = {{"successful", 10}, {"failed", 10}};
   EXPECT_EQ(PlanDigest(stored.dump()), DigestOf(PlanOf(FullSpecJson())));
-  EXPECT_EQ(BindingSpecOfPlan(stored.dump()), BindingSpec(FullSpecJson()));
+  EXPECT_FALSE(SpecStandingOf(FullSpecJson(), stored.dump()).superseded);
 }
 
 TEST(DigestTest, TextThatIsNoPlanDoesNotThrow) {
   for (const char* text : {"", "[]", "7", "{", R"({"spec": 7})", R"({"spec": []})"}) {
     EXPECT_EQ(PlanDigest(text).size(), kSampleDigest.size()) << text;
     BindingSpecOfPlan(text);
-    BindingSpec(text);
+    EXPECT_FALSE(SpecStandingOf(text, text).suspended) << text;
     WantedDigest(text);
   }
   EXPECT_EQ(BindingSpecOfPlan("{}"), "") << "a plan that memory has dropped";
+}
+
+TEST(SpecStandingTest, SuspensionIsReadFromTheWorkflowAndNotFromThePlan) {
+  const std::string plan = PlanOf(With("/suspend", "true"));
+  EXPECT_TRUE(SpecStandingOf(With("/suspend", "true"), plan).suspended);
+  EXPECT_FALSE(SpecStandingOf(With("/suspend", "false"), plan).suspended);
+  EXPECT_FALSE(SpecStandingOf(With("/suspend", ""), plan).suspended);
+}
+
+TEST(SpecStandingTest, APlanThatIsNoPlanIsAnotherOne) {
+  EXPECT_TRUE(SpecStandingOf(FullSpecJson(), "{}").superseded);
 }
 
 struct BindsCase {
@@ -174,7 +255,7 @@ TEST(DigestTest, WhatBindsTheRunAndWhatTheCertificate) {
   for (const BindsCase& c : cases) {
     std::string changed = With(c.pointer, c.value);
     EXPECT_EQ(DigestOf(PlanOf(changed)) != DigestOf(PlanOf(FullSpecJson())), c.plan) << c.name;
-    EXPECT_EQ(BindingSpec(changed) != BindingSpec(FullSpecJson()), c.plan) << c.name;
+    EXPECT_EQ(SpecStandingOf(changed, PlanOf(FullSpecJson())).superseded, c.plan) << c.name;
     EXPECT_EQ(WantedDigest(changed) != WantedDigest(FullSpecJson()), c.wanted) << c.name;
   }
 }
@@ -184,7 +265,7 @@ TEST(DigestTest, TheChosenAuthorityBinds) {
   const std::string json = FullSpecJson();
   auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
   ASSERT_TRUE(spec.ok());
-  auto targets = *PlanTargets(*spec, "web", nullptr);
+  auto targets = FullTargets();
   std::string first = CanonicalPlan({json, {"a", "web"}, "ca", "r", targets});
   EXPECT_NE(first, CanonicalPlan({json, {"b", "web"}, "ca", "r", targets}));
   EXPECT_NE(first, CanonicalPlan({json, {"a", "pki"}, "ca", "r", targets}));

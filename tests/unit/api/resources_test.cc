@@ -19,9 +19,9 @@ TEST(ProviderObjectTest, ReadsTypeSettingsAndPermission) {
   EXPECT_EQ(Json::parse(object.settings)["server"], "https://acme.example.com/directory");
   EXPECT_EQ(object.trust_bundle, "-----BEGIN CERTIFICATE-----");
   EXPECT_EQ(object.allowed.from, AllowedNamespaces::From::kSelector);
-  EXPECT_EQ(object.allowed.match_labels.at("stage"), "production");
-  ASSERT_EQ(object.allowed.match_expressions.size(), 1U);
-  EXPECT_EQ(object.allowed.match_expressions[0].op, "In");
+  EXPECT_EQ(object.allowed.selector.match_labels.at("stage"), "production");
+  ASSERT_EQ(object.allowed.selector.match_expressions.size(), 1U);
+  EXPECT_EQ(object.allowed.selector.match_expressions[0].op, "In");
   EXPECT_TRUE(object.ready());
 }
 

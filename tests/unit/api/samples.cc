@@ -40,15 +40,23 @@ std::string FullSpecJson() {
                                  "approvers": {"groups": ["cab"]}}],
                      "timeout": "5d"},
       "requester": "Allowed"},
-    "deployment": {"retryLimit": 5, "waves": [
-      {"name": "first", "targets": [
-        {"targetRef": {"name": "cluster", "namespace": "web"},
-         "kubernetes": {"secretName": "copy-tls"}},
+    "deployment": {"at": "01:30", "timeZone": "Europe/Istanbul", "retryLimit": 5,
+                   "retryBackoff": "10s", "waves": [
+      {"name": "first", "parallelism": 2, "endpoints": ["192.0.2.7:443"], "targets": [
+        {"targetRef": {"name": "cluster", "namespace": "web"}, "retryLimit": 1,
+         "retryBackoff": "1m", "kubernetes": {"secretName": "copy-tls"}},
         {"targetRef": {"name": "cluster"}, "kubernetes": {}}]},
       {"name": "second", "targets": [
         {"targetRef": {"name": "edge"},
          "nginx": {"certificateFile": "/etc/nginx/tls/www.pem",
+                   "keyFile": "/etc/nginx/tls/www.key"}},
+        {"targetSelector": {"matchLabels": {"tier": "web"},
+                            "matchExpressions": [{"key": "site", "operator": "In",
+                                                  "values": ["a", "b"]}]},
+         "nginx": {"certificateFile": "/etc/nginx/tls/www.pem",
                    "keyFile": "/etc/nginx/tls/www.key"}}]}]},
+    "purge": [{"channelRef": {"name": "cdn", "namespace": "ops"}, "hosts": ["www.example.com"],
+               "urls": ["https://www.example.com/app.js"]}],
     "validation": {"endpoints": ["www.example.com:443"], "serverName": "shop.example.com",
                    "trust": "Authority", "minTLS": "1.3", "timeout": "90s"},
     "rollback": {"policy": "Manual"},
@@ -173,6 +181,26 @@ void FillLists(RunStatus& status) {
                     time,
                     "421 try later"}};
   status.challenges = {{"www.example.com", "token", "token.thumbprint"}};
+  DeploymentRecord record;
+  record.id = "1/0-edge.0";
+  record.target = "1/0-edge";
+  record.type = "nginx";
+  record.wave = 1;
+  record.device = "edge.example.com";
+  record.address = "192.0.2.7";
+  record.port = 443;
+  record.virtual_host = "*:443";
+  record.server_name = "www.example.com";
+  record.side = "ClientSide";
+  record.profile = "/Common/www";
+  record.location = "/etc/nginx/tls/www.pem";
+  record.state = "Deployed";
+  record.version = "st-0b6c4befb1";
+  record.previous = "st-0123456789";
+  record.fingerprint = "9f86";
+  record.time = time;
+  status.deployments = {record};
+  status.rollback = RollbackAnswer{"rollback: no by dora", "st-1111111111"};
 }
 
 }  // namespace
@@ -194,8 +222,30 @@ Workflow FullWorkflow() {
   status.runs = 12;
   status.issuances = {At("2026-11-20T00:00:00Z"), At("2026-11-21T00:00:00Z")};
   status.handled_renewal = "now by dora";
+  status.rolled_back_at = At("2026-11-22T00:00:00Z");
   status.spec_digest = kSampleDigest;
   return workflow;
+}
+
+std::vector<PlannedTarget> FullTargets() {
+  auto spec = DecodeWorkflowSpec(FullSpecJson(), "web");
+  EXPECT_TRUE(spec.ok()) << (spec.ok() ? "" : spec.error().message);
+  auto select = [](const LabelSelector& selector, std::string_view type, std::string_view ns) {
+    EXPECT_EQ(type, "nginx");
+    EXPECT_EQ(ns, "web");
+    EXPECT_TRUE(selector.Matches({{"tier", "web"}, {"site", "a"}}));
+    return std::vector<Reference>{{"edge-a", "web"}, {"edge-b", "web"}};
+  };
+  auto targets = PlanTargets(*spec, "web", select);
+  EXPECT_TRUE(targets.ok()) << (targets.ok() ? "" : targets.error().message);
+  return *targets;
+}
+
+RollbackPlan FullRollback() {
+  return {"st-0b6c4befb1",
+          true,
+          FullCertificate("st-0123456789"),
+          {{"1/0-edge", {{"previous", "st-0123456789"}}}, {"0/0-secret", {}}}};
 }
 
 NewRun FullNewRun() {
@@ -209,8 +259,8 @@ NewRun FullNewRun() {
   run.number = 13;
   run.trigger = {TriggerReason::kRequested, Urgency::kEmergency, "dora", "now by dora"};
   const std::string json = FullSpecJson();
-  run.plan_json = CanonicalPlan({json, {"internal", "pki"}, "ca", "the first is not ready",
-                                 *PlanTargets(*spec, "web", nullptr)});
+  run.plan_json =
+      CanonicalPlan({json, {"internal", "pki"}, "ca", "the first is not ready", FullTargets()});
   run.plan_digest = DigestOf(run.plan_json);
   run.finalizer = true;
   return run;

@@ -27,6 +27,9 @@ CertificateStatus FullCertificate(std::string_view version);
 Workflow FullWorkflow();
 Run FullRun();
 ProviderObject FullAuthority();
+// The targets that FullSpecJson makes, with two that its selector finds.
+std::vector<PlannedTarget> FullTargets();
+RollbackPlan FullRollback();
 NewRun FullNewRun();
 
 // The document that the server would keep of a run whose status was written.

@@ -171,9 +171,11 @@ TEST(WorkflowSpecTest, AWrongShapeNamesItsField) {
       {"gate timeout", "/approval/deployment/timeout", R"("soon")",
        "spec.approval.deployment.timeout must be a duration"},
       {"target without type", "/deployment/waves/1/targets/0/nginx", "",
-       "spec.deployment.waves[1].targets[0] must be a targetRef and the settings of one type"},
+       "spec.deployment.waves[1].targets[0] must be a targetRef or a targetSelector, and the "
+       "settings of one type"},
       {"target without reference", "/deployment/waves/1/targets/0/targetRef", "",
-       "spec.deployment.waves[1].targets[0] must be a targetRef and the settings of one type"},
+       "spec.deployment.waves[1].targets[0] must be a targetRef or a targetSelector, and the "
+       "settings of one type"},
       {"subjects as a list", "/notifications/0/subject", "[]",
        "spec.notifications[0].subject must be a map of strings"},
       {"subject that is a number", "/notifications/0/subject", R"({"Completed": 1})",

@@ -64,5 +64,20 @@ TEST(ErrorTest, AnnotateSaysWhatWasDoneAndKeepsTheRest) {
   EXPECT_EQ(error.code, ErrorCode::kRefused);
 }
 
+TEST(ErrorTest, TroubleIsTheApiServersOrThePartysAndNeverAnAnswerForGood) {
+  Error error = MakeError(ErrorCode::kUnavailable, "Down", "no answer");
+  EXPECT_TRUE(IsPartyTrouble(error));
+  EXPECT_FALSE(IsApiServerTrouble(error));
+  error.origin = Origin::kApiServer;
+  EXPECT_FALSE(IsPartyTrouble(error));
+  EXPECT_TRUE(IsApiServerTrouble(error));
+  EXPECT_TRUE(IsApiServerTrouble(Annotate(error, "step")));
+  for (ErrorCode code : {ErrorCode::kForbidden, ErrorCode::kNotFound, ErrorCode::kInvalid}) {
+    error.code = code;
+    EXPECT_FALSE(IsApiServerTrouble(error)) << ErrorCodeName(code);
+    EXPECT_FALSE(IsPartyTrouble(error)) << ErrorCodeName(code);
+  }
+}
+
 }  // namespace
 }  // namespace certflow

@@ -167,5 +167,26 @@ TEST_F(ClientTest, WatchOpensAgainWithAFreshCredential) {
   EXPECT_EQ(http_.seen[1].token, "token-1");
 }
 
+TEST_F(ClientTest, ErrorsSayThatTheyAreTheApiServers) {
+  http_.Answer(503, "");
+  EXPECT_TRUE(IsApiServerTrouble(client_->Get(ctx_, kRuns, {"ns", "a"}).error()));
+  http_.Fail(MakeError(ErrorCode::kUnavailable, "ConnectionFailed", "refused"));
+  EXPECT_TRUE(IsApiServerTrouble(client_->Get(ctx_, kRuns, {"ns", "a"}).error()));
+  http_.Answer(200, "not JSON");
+  EXPECT_TRUE(IsApiServerTrouble(client_->Get(ctx_, kRuns, {"ns", "a"}).error()));
+  // A refused credential may be replaced.
+  http_.Answer(401, "");
+  http_.Answer(401, "");
+  const Error refused = client_->Get(ctx_, kRuns, {"ns", "a"}).error();
+  EXPECT_TRUE(IsApiServerTrouble(refused));
+  EXPECT_EQ(refused.retry, Retry::kBackoff);
+  http_.Answer(404, "");
+  EXPECT_FALSE(IsApiServerTrouble(client_->Get(ctx_, kRuns, {"ns", "a"}).error()));
+  // The caller's time was over before: somebody else used it up.
+  const Context late{*clock_, clock_->Steady(), {}, {}};
+  http_.Fail(MakeError(ErrorCode::kTimeout, "DeadlineExceeded", "no time"));
+  EXPECT_FALSE(IsApiServerTrouble(client_->Get(late, kRuns, {"ns", "a"}).error()));
+}
+
 }  // namespace
 }  // namespace certflow::kube

@@ -6,6 +6,7 @@
 #include <iostream>
 #include <random>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "controller/base/base64.h"
@@ -142,6 +143,37 @@ TEST(ReadChainTest, OtherBlocksAndTextAreSkipped) {
   const TestCertificate certificate = MakeCertificate(Spec());
   const std::string key(certificate.key.ToPem().Reveal());
   EXPECT_THAT(ReadChain("Subject: x\n" + key + certificate.pem + "trailing\n").value(), SizeIs(1));
+}
+
+TEST(ReadChainTest, WhatWasReadBeforeReadsTheSame) {
+  // More than are kept in memory, so that the first are forgotten and read again.
+  constexpr int kCount = 150;
+  std::vector<std::string> pems, prints;
+  for (int i = 0; i < kCount; ++i) {
+    CertificateSpec spec = Spec();
+    spec.common_name = "n" + std::to_string(i) + ".example";
+    pems.push_back(MakeCertificate(spec).pem);
+    prints.push_back(LeafFingerprint(pems.back()).value());
+  }
+  std::vector<std::thread> readers;
+  for (int reader = 0; reader < 4; ++reader) {
+    readers.emplace_back([&, reader] {
+      for (int i = 0; i < 2 * kCount; ++i) {
+        const int which = (i * (reader + 1)) % kCount;
+        const auto chain = ReadChain(pems[which]);
+        ASSERT_TRUE(chain.ok());
+        EXPECT_EQ(chain->front().fingerprint, prints[which]);
+        EXPECT_EQ(chain->front().common_name, "n" + std::to_string(which) + ".example");
+      }
+    });
+  }
+  for (std::thread& reader : readers) reader.join();
+}
+
+TEST(ReadChainTest, BytesBehindACertificateAreInvalid) {
+  const std::string der = OneDer(MakeCertificate(Spec()));
+  EXPECT_TRUE(ReadChain(DerToPem(der)).ok());
+  EXPECT_FALSE(ReadChain(DerToPem(der + "x")).ok());
 }
 
 TEST(ReadDerTest, TrailingBytesAreInvalid) {

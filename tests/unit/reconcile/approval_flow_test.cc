@@ -140,6 +140,63 @@ TEST_F(ApprovalFlowTest, NothingCountsWhereTheApiServerDoesNotEnforceIt) {
   EXPECT_NE(Refusal().find("forged"), std::string::npos) << Refusal();
 }
 
+// The policy was gone for a while, and what came then cannot be told from what comes now: the
+// server's record of the writer moves with other fields.
+TEST_F(ApprovalFlowTest, AfterAGapInThePolicyNothingThatStandsThereCounts) {
+  world.Install(true);
+  IssueWith(Gate("deployment", json::array({Layer("board", {"dora"})})));
+  // The controller is down while the policy is gone and dora's name is forged.
+  world.Kill();
+  world.Install(false);
+  Decide("deployment by dora");
+  world.Install(true);
+  world.clock.Advance(std::chrono::seconds(60));
+  // The forger writes something else by the same manager: the record says that it was just now.
+  world.process.Touch("workflowruns", "web", Run()["metadata"]["name"]);
+  world.Start();
+  ASSERT_TRUE(world.Until([&] { return !Refusal().empty(); })) << RunStatus().dump(1);
+  EXPECT_NE(Refusal().find("written anew while this run was under way"), std::string::npos)
+      << Refusal();
+  world.Pass(kHour);
+  EXPECT_EQ(Live(), "");
+  // What is written from now on is proved.
+  Decide("deployment by dora because CHG7", "certflow.dev/approve.2");
+  EXPECT_TRUE(world.Until([&] { return world.RunIs("site", "Succeeded"); })) << RunStatus().dump(1);
+}
+
+// No answer is kept: the binding is looked at when a decision is to count.
+TEST_F(ApprovalFlowTest, ABindingThatWentAwayAMomentAgoProvesNothing) {
+  world.Install(true);
+  IssueWith(Gate("renewal", json::array({Layer("owner", {"olga"}), Layer("board", {"dora"})})));
+  Decide("renewal by olga");
+  ASSERT_TRUE(world.Until([&] { return RunWaitsFor("layer board: 1 more"); }));
+  world.Delete("validatingadmissionpolicybindings", "certflow-approvals");
+  Decide("renewal by dora", "certflow.dev/approve.2");
+  ASSERT_TRUE(world.Until([&] { return !Refusal().empty(); })) << RunStatus().dump(1);
+  EXPECT_NE(Refusal().find("is not installed"), std::string::npos) << Refusal();
+  EXPECT_EQ(RunStatus()["approvals"].size(), 1u);
+}
+
+// Who may write policies can also clear the record of who wrote them; the generation tells.
+TEST_F(ApprovalFlowTest, APolicyThatWasEditedAndPutBackWithoutARecordIsAsNewAsTheLook) {
+  world.Install(true);
+  IssueWith(Gate("renewal", json::array({Layer("owner", {"olga"}), Layer("board", {"dora"})})));
+  Decide("renewal by olga");
+  ASSERT_TRUE(world.Until([&] { return RunWaitsFor("layer board: 1 more"); }));
+  const json binding = world.Get("validatingadmissionpolicybindings", "certflow-approvals", "");
+  const json actions = binding["spec"]["validationActions"];
+  world.process.FreezeSpecTimes(true);
+  for (const json& put : {json({"Audit"}), actions}) {
+    world.Patch("validatingadmissionpolicybindings", "certflow-approvals",
+                {{"spec", {{"validationActions", put}}}});
+  }
+  Decide("renewal by dora", "certflow.dev/approve.2");
+  ASSERT_TRUE(world.Until([&] { return !Refusal().empty(); })) << RunStatus().dump(1);
+  EXPECT_NE(Refusal().find("before the admission policy was in force"), std::string::npos)
+      << Refusal();
+  EXPECT_TRUE(RunWaitsFor("layer board: 1 more"));
+}
+
 TEST_F(ApprovalFlowTest, SpecChangedBeforeTheFirstLiveChangeMakesAnotherRun) {
   world.Install(true);
   IssueWith(Gate("deployment", json::array({Layer("board", {"dora"})})));

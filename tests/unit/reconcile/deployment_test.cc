@@ -126,6 +126,24 @@ TEST_F(DeploymentTest, HostThatIsDownForAWhileIsTriedAgain) {
   EXPECT_TRUE(world.Until([&] { return world.RunIs("site", "Succeeded"); }));
 }
 
+// The call may hang as long as its timeout, and people have to see where.
+TEST_F(DeploymentTest, RunSaysWhereItIsBeforeAHostIsAsked) {
+  StartWithCa();
+  ASSERT_TRUE(world.Until([&] {
+    return Condition(world.Get("deploymenttargets", "one"), "Ready").starts_with("True");
+  }));
+  Mutex mutex;
+  json shown;
+  world.shells.before_command = [&](const std::string&) {
+    MutexLock lock(mutex);
+    if (shown.is_null()) shown = RunStatus();
+  };
+  Issue(OnHosts("Automatic", false));
+  MutexLock lock(mutex);
+  EXPECT_EQ(shown.value("state", ""), "Running") << shown.dump(1);
+  EXPECT_EQ(shown.value("step", ""), "Deployment") << shown.dump(1);
+}
+
 TEST_F(DeploymentTest, RunDeletedInTheMiddlePutsBackWhatItChanged) {
   StartWithCa();
   world.shells.SetDown("two", true);

@@ -73,7 +73,7 @@ TEST_F(RefusalTest, SecretOfSomebodyElseIsReplacedOnlyWhenItIsAllowed) {
   StartWithCa();
   world.Secret("site-tls", {{"tls.crt", "theirs"}, {"tls.key", "theirs"}}, false);
   CreateSite();
-  ASSERT_TRUE(world.Until([&] { return world.RunIs("site", "RolledBack"); }));
+  ASSERT_TRUE(world.Until([&] { return world.RunIs("site", "Failed"); }));
   EXPECT_EQ(world.Get("secrets", "site-tls")["data"]["tls.crt"], "dGhlaXJz");
   const std::string message = RunStatus()["message"];
   EXPECT_NE(message.find("kubectl label secret -n web site-tls certflow.dev/allow=true"),

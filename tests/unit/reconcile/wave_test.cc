@@ -91,7 +91,8 @@ TEST_F(WaveTest, AWaveThatIsNotProvedStopsTheNextOne) {
 // by label.
 TEST_F(WaveTest, ASelectorMeansWhatHasTheLabelsWhenTheRunIsMade) {
   for (std::size_t i : {0, 2}) {
-    world.Patch("deploymenttargets", host(i).name(), {{"metadata", {{"labels", {{"tier", "web"}}}}}});
+    world.Patch("deploymenttargets", host(i).name(),
+                {{"metadata", {{"labels", {{"tier", "web"}}}}}});
   }
   StartWithCa();
   json patch = TwoWaves();
@@ -124,8 +125,7 @@ TEST_F(WaveTest, ADeploymentWaitsForItsTimeOfDayAndSaysSo) {
   EXPECT_EQ(RunStatus()["until"], FormatTime(now + std::chrono::hours(3)));
   world.Pass(std::chrono::hours(2));
   EXPECT_EQ(Live(), "");
-  ASSERT_TRUE(world.Until([&] { return world.RunIs("site", "Succeeded"); },
-                          std::chrono::hours(2)));
+  ASSERT_TRUE(world.Until([&] { return world.RunIs("site", "Succeeded"); }, std::chrono::hours(2)));
   ExpectEverywhere(Live());
 }
 
@@ -176,7 +176,10 @@ TEST_F(TakenBackTest, WhatCannotBeTakenBackIsRefusedOnTheRun) {
     if (run["metadata"]["name"] != ended_) older = run["metadata"]["name"];
   }
   AskBack("please by dora", older);
-  ASSERT_TRUE(world.Until([&] { return HasEvent("RollbackRefused"); }));
+  ASSERT_TRUE(world.Until([&] {
+    return HasEvent("RollbackRefused") &&
+           world.Get("workflowruns", older)["status"].contains("refusals");
+  }));
   const json refusals = world.Get("workflowruns", older)["status"]["refusals"];
   ASSERT_EQ(refusals.size(), 1u);
   EXPECT_NE(refusals[0]["message"].get<std::string>().find(ended_), std::string::npos);
@@ -189,14 +192,14 @@ TEST_F(TakenBackTest, ItNeedsTheApprovalOfADeployment) {
   world.Install(true);
   json patch = TwoWaves();
   IssueTwice(patch);
-  world.Patch("certificateworkflows", "site",
-              {{"spec",
-                {{"approval",
-                  {{"requester", "Allowed"},
-                   {"deployment",
-                    {{"layers",
-                      json::array({{{"name", "ops"},
-                                    {"approvers", {{"users", {"erin"}}}}}})}}}}}}}});
+  world.Patch(
+      "certificateworkflows", "site",
+      {{"spec",
+        {{"approval",
+          {{"requester", "Allowed"},
+           {"deployment",
+            {{"layers",
+              json::array({{{"name", "ops"}, {"approvers", {{"users", {"erin"}}}}}})}}}}}}}});
   world.Annotate("certificateworkflows", "site", "certflow.dev/renew", "third by dora");
   ASSERT_TRUE(world.Until([&] { return Runs() == 3 && RunWaitsFor("approval deployment"); }));
   world.Annotate("workflowruns", Run()["metadata"]["name"], "certflow.dev/approve",

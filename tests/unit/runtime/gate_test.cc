@@ -158,5 +158,21 @@ TEST_F(GateTest, ManyThreadsNeverExceedThePlaces) {
   EXPECT_FALSE(crowded);
 }
 
+TEST_F(GateTest, TellsWhenABreakerOpensAndWhenItCloses) {
+  std::vector<std::string> told;
+  GateKeeper gate(clock_, metrics_, [&](std::string_view name) { told.emplace_back(name); });
+  auto enter = [&] { return gate.Enter("acme/a", Access::kRead, &denied_); };
+  for (int i = 0; i < GateKeeper::kFailuresToOpen - 1; ++i) enter()->Leave(false);
+  EXPECT_TRUE(told.empty());
+  enter()->Leave(false);
+  EXPECT_EQ(told, std::vector<std::string>{"acme/a"});
+  clock_.Advance(GateKeeper::kFirstPause);
+  enter()->Leave(false);  // still open
+  EXPECT_EQ(told.size(), 1u);
+  clock_.Advance(GateKeeper::kLongestPause);
+  enter()->Leave(true);
+  EXPECT_EQ(told.size(), 2u);
+}
+
 }  // namespace
 }  // namespace certflow::runtime

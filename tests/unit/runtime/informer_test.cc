@@ -276,6 +276,24 @@ TEST_F(InformerTest, UnreachableServerIsAskedEverMoreSlowlyAndTheCacheStays) {
   EXPECT_EQ(Held(), "a@1 ");
 }
 
+TEST_F(InformerTest, WatchThatIsCutAgainAndAgainAfterItWorkedIsResumedSoon) {
+  client_.Page(MakePage({"a"}, "50"));
+  for (int i = 0; i < 5; ++i) {
+    client_.Stream([](const Context& ctx, kube::WatchSink&) -> Result<void> {
+      ctx.clock.WaitUntil(ctx.clock.Steady() + seconds(5), ctx.stop);
+      return MakeError(ErrorCode::kUnavailable, "ConnectionLost", "cut");
+    });
+  }
+  Start(false);
+  for (std::size_t i = 0; i < 5; ++i) {
+    ASSERT_TRUE(Rests(2 + i));
+    clock_.AdvanceToNext();  // the cut
+    ASSERT_TRUE(clock_.AwaitWaiters(1));
+    EXPECT_EQ(UntilNext(), Duration(800)) << i;
+    clock_.AdvanceToNext();
+  }
+}
+
 TEST_F(InformerTest, RetryAfterIsHonoured) {
   client_.Page(MakeErrorAfter(ErrorCode::kRateLimited, "TooManyRequests", "later", seconds(13)));
   Start(false);

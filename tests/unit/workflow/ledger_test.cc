@@ -31,7 +31,7 @@ TEST(MakeLedgerTest, WithEverythingPlannedTheOrderIsThatOfTheDesign) {
                           "confirmation/deployment", "checks/deployment", "deploy/0/0-secret",
                           "deploy/0/1-host-0", "validation/0", "deploy/1/0-host-0", "validation/1",
                           "complete"));
-  EXPECT_THAT(Ids(ledger, EntryState::kSkipped), IsEmpty());
+  EXPECT_THAT(Ids(ledger, EntryState::kSkipped), ElementsAre("purge"));
 }
 
 // what is not done is on record too, with its reason.
@@ -40,11 +40,14 @@ TEST(MakeLedgerTest, WhatThePlanDoesNotNeedIsSkippedWithAReason) {
   EXPECT_THAT(
       Ids(ledger, EntryState::kPending),
       ElementsAre("checks/start", "renewal", "checks/deployment", "deploy/0/0-secret", "complete"));
-  EXPECT_THAT(Ids(ledger, EntryState::kSkipped),
-              ElementsAre("confirmation/renewal", "confirmation/deployment", "validation/0"));
+  EXPECT_THAT(
+      Ids(ledger, EntryState::kSkipped),
+      ElementsAre("confirmation/renewal", "confirmation/deployment", "purge", "validation/0"));
   for (const auto& entry : ledger) {
     if (entry.state != EntryState::kSkipped) continue;
-    EXPECT_EQ(entry.reason, entry.step == kStepValidation ? "NoEndpoints" : "NoGate");
+    EXPECT_EQ(entry.reason, entry.step == kStepValidation ? "NoEndpoints"
+                            : entry.step == kStepPurge    ? "NoPurge"
+                                                          : "NoGate");
     EXPECT_FALSE(entry.message.empty()) << entry.id;
   }
 }

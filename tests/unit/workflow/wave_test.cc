@@ -238,9 +238,9 @@ TEST(PlanRollbackTest, ItsRunAsksAndTakesBackAndProvesAndIssuesNothing) {
     Find(status, visited.back()).state = EntryState::kDone;
     next = NextStep(plan, status);
   }
-  EXPECT_THAT(visited, ElementsAre("checks/start", "confirmation/deployment",
-                                   "rollback/1/0-host-0", "rollback/0/1-host-0",
-                                   "rollback/0/0-secret", "rollback-validation"));
+  EXPECT_THAT(visited,
+              ElementsAre("checks/start", "confirmation/deployment", "rollback/1/0-host-0",
+                          "rollback/0/1-host-0", "rollback/0/0-secret", "rollback-validation"));
   EXPECT_EQ(std::get<Finish>(next).state, RunState::kSucceeded);
   Find(status, "rollback/0/1-host-0").state = EntryState::kFailed;
   Find(status, "rollback/0/0-secret").state = EntryState::kPending;

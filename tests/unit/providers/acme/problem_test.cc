@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "controller/net/retry_after.h"
 #include "tests/unit/providers/acme/scripted_acme.h"
 
 namespace certflow::providers::acme {

@@ -95,6 +95,10 @@ TEST_F(SecretTargetTest, TheRunsOwnSecretIsFoundAndFilledIn) {
 TEST_F(SecretTargetTest, AForeignSecretIsTouchedOnlyWithTheLabel) {
   PlaceLive({}, {});
   const std::string version = store_.Peek("prod", "site-tls")->version;
+  // Observe tells it before anybody wants to write.
+  const auto seen = Connect("prod")->Observe(ctx(), at_);
+  ASSERT_TRUE(seen.ok() && seen->refusal);
+  EXPECT_EQ(seen->refusal->reason, "SecretNotAllowed");
   const auto staged = Connect("prod")->Stage(ctx(), at_, MakeBundle("st-1"));
   ASSERT_FALSE(staged.ok());
   EXPECT_EQ(staged.error().reason, "SecretNotAllowed");
@@ -105,6 +109,7 @@ TEST_F(SecretTargetTest, AForeignSecretIsTouchedOnlyWithTheLabel) {
 TEST_F(SecretTargetTest, WhatIsForeignInAnAllowedSecretStays) {
   PlaceLive({{"certflow.dev/allow", "true"}, {"team", "web"}}, {{"note", "mine"}});
   Deploy("prod", "st-1", false);
+  EXPECT_FALSE(Connect("prod")->Observe(ctx(), at_)->refusal);
   const seams::SecretObject* live = store_.Peek("prod", "site-tls");
   EXPECT_EQ(live->labels.at("team"), "web");
   EXPECT_EQ(live->annotations.at("note"), "mine");

@@ -1,5 +1,5 @@
-// The simulated BIG-IP of tests/simulators/f5 does what the facts say. Its tests are Python beside this file; each is
-// one result here, so that a failure is seen by its name.
+// The simulated BIG-IP of tests/simulators/f5 does what public sources say. Its tests are
+// Python beside this file; each is one result here, so that a failure is seen by its name.
 
 #include <gtest/gtest.h>
 
@@ -12,11 +12,13 @@
 #include <string>
 #include <vector>
 
+#include "tests/peers/peer.h"
+
 namespace certflow {
 namespace {
 
-constexpr char kRunner[] = "/usr/bin/python3 '" CERTFLOW_SOURCE_DIR
-                           "/tests/unit/simulators/f5/run_tests.py'";
+constexpr char kRunner[] =
+    "/usr/bin/python3 '" CERTFLOW_SOURCE_DIR "/tests/unit/simulators/f5/run_tests.py'";
 
 struct Outcome {
   bool passed = false;
@@ -89,6 +91,15 @@ std::string TestName(const testing::TestParamInfo<std::string>& info) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Python, F5Simulator, testing::ValuesIn(Names()), TestName);
+
+// The convention of tests/peers/lib.sh, as every other peer keeps it.
+TEST(F5Peer, SaysWhereItAnswersAndEndsWithItsParent) {
+  test::Peer peer("f5", {"--empty"}, /*timeout_s=*/120);  // makes an RSA key first
+  for (const char* key : {"a", "b", "control", "ca", "user", "password", "group", "inventory"}) {
+    EXPECT_FALSE(peer[key].empty()) << key;
+  }
+  EXPECT_NE(test::ReadFile(peer["ca"]).find("BEGIN CERTIFICATE"), std::string::npos);
+}
 
 }  // namespace
 }  // namespace certflow

@@ -70,13 +70,15 @@ class Played(unittest.TestCase):
         self.addCleanup(client.close)
         return client
 
+    def headers(self) -> dict[str, str]:
+        basic = base64.b64encode(f"{self.words['user']}:{self.words['password']}".encode()).decode()
+        return {"Content-Type": "application/json", "Authorization": f"Basic {basic}"}
+
     def ask(self, method: str, path: str, body: Any = None, headers: dict[str, str] | None = None,
             unit: str = "") -> tuple[int, bytes]:
         client = self.connect(unit) if unit else self.connection
-        basic = base64.b64encode(f"{self.words['user']}:{self.words['password']}".encode()).decode()
-        sent = {"Content-Type": "application/json", "Authorization": f"Basic {basic}"}
         client.request(method, path, body if isinstance(body, bytes) or body is None else json.dumps(body),
-                       sent | (headers or {}))
+                       self.headers() | (headers or {}))
         answer = client.getresponse()
         return answer.status, answer.read()
 

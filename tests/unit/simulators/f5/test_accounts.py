@@ -1,4 +1,4 @@
-"""Logins, tokens, roles (facts, sections 2 and 12)."""
+"""Logins, tokens, roles."""
 import re
 
 from scene import BEGIN, CERT, CLIENT_SSL, Scene

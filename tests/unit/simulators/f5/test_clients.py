@@ -47,3 +47,11 @@ class F5Sdk(Clients):
 class BigRest(Clients):
     def test_deploys_a_certificate(self) -> None:
         self.run_client("with_bigrest.py")
+
+
+class BigRestOf12(BigRest):
+    arguments = ("--version", "12.1")
+
+
+class BigRestOf17(BigRest):
+    arguments = ("--version", "17.1")

@@ -1,4 +1,4 @@
-"""Uploads, sys/file and sys/crypto (facts, sections 4 and 5)."""
+"""Uploads, sys/file and sys/crypto."""
 import base64
 import hashlib
 
@@ -27,6 +27,12 @@ class Uploads(Scene):
         self.assertEqual(self.last.json["usedChunks"], {"0": 3, "3": 2})
         self.assertEqual(self.last.json["localFilePath"], f"{DOWNLOADS}/x")
         self.assertEqual(self.a.uploads.files, {f"{DOWNLOADS}/x": b"abcde"})
+
+    def test_chunk_that_leaves_a_gap_is_refused_and_the_upload_can_begin_again(self) -> None:
+        self.chunk("x", b"abc", "0-2/6")
+        self.assertEqual(self.chunk("x", b"ef", "4-5/6"), 400)
+        self.assertEqual((self.chunk("x", b"ABC", "0-2/6"), self.chunk("x", b"DEF", "3-5/6")), (200, 200))
+        self.assertEqual(self.a.uploads.files, {f"{DOWNLOADS}/x": b"ABCDEF"})
 
     def test_same_name_again_overwrites(self) -> None:
         self.chunk("x", b"old", "0-2/3")

@@ -1,4 +1,4 @@
-"""Two units in a device group (facts, section 10)."""
+"""Two units in a device group."""
 from scene import CLIENT_SSL, Scene
 
 
@@ -81,6 +81,25 @@ class Syncing(Scene):
         self.assertIn("bigip-1b.example.com: disconnected", self.details())
         self.steer("POST", "/sync", {"status": {"a": None}})
         self.assertEqual(self.status("a"), "In Sync")
+
+    def test_first_sync_ends_the_wait_for_it(self) -> None:
+        self.steer("POST", "/sync", {"status": {"a": "Awaiting Initial Sync", "b": "Awaiting Initial Sync"}})
+        self.assertEqual((self.status(), self.sync_entries()["color"]["description"]), ("Awaiting Initial Sync", "blue"))
+        self.good(self.sync())
+        self.assertEqual([self.status(), self.status()], ["Awaiting Initial Sync", "In Sync"])
+
+    def test_disconnected_units_do_not_sync(self) -> None:
+        self.steer("POST", "/sync", {"status": {"b": "Disconnected"}})
+        self.good(self.profile("p"))
+        self.good(self.sync())
+        self.status(), self.status()
+        self.assertFalse(self.exists("p", "b"))
+
+    def test_another_group_is_mixed_in_but_has_a_line_of_its_own(self) -> None:
+        self.steer("POST", "/sync", {"otherGroup": "Changes Pending"})
+        self.assertEqual(self.status(), "Changes Pending")
+        self.assertEqual([line.split(":")[0] for line in self.details()[1:]],
+                         ["failover_group (In Sync)", "datasync-global-dg (Changes Pending)"])
 
     def test_automatic_sync_needs_no_command(self) -> None:
         self.steer("POST", "/sync", {"autoSync": True, "saveOnAutoSync": True})

@@ -1,4 +1,4 @@
-"""client-ssl, server-ssl and virtual servers (facts, sections 6 and 7)."""
+"""client-ssl, server-ssl and virtual servers."""
 from scene import CLIENT_SSL, SERVER_SSL, VIRTUAL, Answer, Scene, encrypted_pair, pair_of
 
 P = f"{CLIENT_SSL}/~Common~p"

@@ -1,4 +1,4 @@
-"""Transactions, saving, tasks (facts, sections 8 and 9)."""
+"""Transactions, saving, tasks."""
 from scene import CERT, CLIENT_SSL, DOWNLOADS, KEY, TRANSACTION, VIRTUAL, Scene, pair_of
 
 P = f"{CLIENT_SSL}/~Common~p"

@@ -4,8 +4,12 @@ import json
 import socket
 import ssl
 import time
+import unittest
 
-from played import SECONDS, Played
+from f5 import faults, options
+from f5.clock import Clock
+from f5.control import Control
+from played import ROOT, SECONDS, Played
 from scene import pair_of
 
 PROFILE = "/mgmt/tm/ltm/profile/client-ssl/~Common~www_clientssl"
@@ -76,7 +80,8 @@ class Faults(Played):
 
     def test_hanging_request_ends_with_its_client_and_has_no_effect(self) -> None:
         self.play("hang", method="PATCH")
-        self.connection.timeout = 0.2
+        self.good(self.ask("GET", SYSTEM))
+        self.connection.sock.settimeout(0.2)
         self.assertRaises(TimeoutError, self.ask, "PATCH", PROFILE, {"description": "hang"})
         self.connection.close()
         self.assertNotEqual(self.description(), "hang")
@@ -160,6 +165,34 @@ class RequestLog(Played):
         self.assertEqual(self.steer("GET", f"/requests?since={log[2]['number']}"), log[3:])
 
 
+class Uploads(Played):
+    def test_chunks_of_a_mebibyte_arrive_whole(self) -> None:
+        data = bytes(range(256)) * 4096
+        for at in (0, 1):
+            code, body = self.ask("POST", "/mgmt/shared/file-transfer/uploads/big", data, {
+                "Content-Type": "application/octet-stream",
+                "Content-Range": f"{at * len(data)}-{(at + 1) * len(data) - 1}/{2 * len(data)}"})
+            self.assertEqual(code, 200, body)
+        self.assertEqual(json.loads(body)["remainingByteCount"], 0)
+        self.assertEqual(self.steer("GET", "/state")["units"]["a"]["uploads"], ["/var/config/rest/downloads/big"])
+
+    def test_body_in_pieces_is_put_together(self) -> None:
+        pieces = iter([b'{"descrip', b'tion": "pieces"}'])
+        self.connection.request("PATCH", PROFILE, pieces, self.headers() | {"Transfer-Encoding": "chunked"},
+                                encode_chunked=True)
+        answer = self.connection.getresponse()
+        self.assertEqual(json.loads(answer.read())["description"], "pieces")
+
+
+class Readme(unittest.TestCase):
+    def test_names_every_option_and_fault_and_request(self) -> None:
+        text = (ROOT / "tests/simulators/f5/README.md").read_text()
+        for name in [*options.Options().as_json(), *faults.BEFORE, *faults.AFTER]:
+            self.assertTrue(f"`{name}`" in text, f"README.md lacks {name}")
+        for method, path in Control([], Clock(), dict).handlers:
+            self.assertTrue(f"`{method} {path}" in text, f"README.md lacks {method} {path}")
+
+
 class DataPlane(Played):
     arguments = ("--empty",)
 
@@ -183,7 +216,7 @@ class DataPlane(Played):
         where = self.plant(*self.files("one"), *self.files("two"), *self.files("three"),
                            self.profile("p1", "one", serverName="one.example.com", sniDefault="true"),
                            self.profile("p2", "two", serverName="*.two.example.com"),
-                           self.virtual("by_name", "10.0.1.1:443", "p1", "p2"))["/Common/by_name"]
+                           self.virtual("by_name", "10.0.1.1:443", "p2", "p1"))["/Common/by_name"]
         for asked, name in (("one.example.com", "one"), ("www.two.example.com", "two"), (None, "one"), ("else", "one"),
                             ("a.b.two.example.com", "one")):
             self.assertEqual(self.served(where, asked), f"{name}.example.com", asked)

@@ -1,0 +1,108 @@
+#include "tests/crash/sweep.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <thread>
+
+namespace certflow::crash {
+namespace {
+
+constexpr unsigned kPlaysAtOnce = 4;
+
+void Note(const std::string& where, const std::vector<std::string>& wrong, Ending& ending) {
+  for (const std::string& one : wrong) ending.wrong.push_back(where + ": " + one);
+}
+
+// One life; true when it ended by the cut.
+bool Live(const Play& play, Scene& scene, bool first) {
+  fakes::World& world = scene.world();
+  if (first) {
+    scene.Play();
+  } else {
+    world.Start();
+    if (play.cache == Cache::kStale) {
+      world.api.HoldWatches(true);
+      world.Until([&] { return world.life.dead() || scene.Finished(); }, std::chrono::seconds(60));
+      world.api.HoldWatches(false);
+    }
+  }
+  world.Until([&] { return world.life.dead() || scene.Finished(); });
+  return world.life.dead();
+}
+
+}  // namespace
+
+Ending PlayToTheEnd(const Play& play) {
+  auto scene = play.make();
+  fakes::World& world = scene->world();
+  Ending ending;
+  for (const fakes::Cut& cut : play.cuts) {
+    world.CutNextLife(cut);
+    if (!Live(play, *scene, ending.deaths == 0)) break;
+    const auto done = world.life.done();
+    world.Kill();
+    ++ending.deaths;
+    ending.where += (ending.where.empty() ? "death " : ", then ") +
+                    std::string(cut.after ? "after " : "before ") + std::to_string(cut.at) + " (" +
+                    (done.empty() ? "nothing done" : done.back()) + ")";
+    Note("at the " + ending.where, scene->WrongNow(), ending);
+  }
+  if (ending.deaths == play.cuts.size()) Live(play, *scene, play.cuts.empty());
+  if (!scene->Finished()) {
+    ending.wrong.push_back(ending.where + ": the run does not end");
+    for (const std::string& line : world.activity->log()) ending.wrong.push_back("  " + line);
+  }
+  Note("after the " + ending.where, scene->WrongAtTheEnd(), ending);
+  return ending;
+}
+
+std::vector<std::string> Undisturbed(const Play& play) {
+  auto scene = play.make();
+  scene->Play();
+  EXPECT_TRUE(scene->world().Until([&] { return scene->Finished(); }));
+  EXPECT_EQ(scene->WrongAtTheEnd(), std::vector<std::string>());
+  return scene->world().life.done();
+}
+
+void Findings::Add(const Ending& ending) {
+  MutexLock lock(mutex_);
+  ++plays_;
+  deaths_ += static_cast<int>(ending.deaths);
+  wrong_.insert(wrong_.end(), ending.wrong.begin(), ending.wrong.end());
+}
+
+std::vector<std::string> Findings::Report(const std::string& name, std::size_t interactions) const {
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  MutexLock lock(mutex_);
+  std::printf("%s: %zu interactions, %d runs, %d deaths, %zu wrong, %.1f s\n", name.c_str(),
+              interactions, plays_, deaths_, wrong_.size(), seconds);
+  return wrong_;
+}
+
+int Findings::plays() const {
+  MutexLock lock(mutex_);
+  return plays_;
+}
+
+int Findings::deaths() const {
+  MutexLock lock(mutex_);
+  return deaths_;
+}
+
+void RunAll(const std::vector<std::function<void()>>& jobs) {
+  std::atomic<std::size_t> next{0};
+  std::vector<std::thread> threads;
+  for (unsigned i = 0; i < kPlaysAtOnce; ++i) {
+    threads.emplace_back([&] {
+      for (std::size_t job = next++; job < jobs.size(); job = next++) jobs[job]();
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace certflow::crash

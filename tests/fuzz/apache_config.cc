@@ -1,0 +1,23 @@
+#include "providers/targets/host/apache_config.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "providers/targets/host/named_place.h"
+
+namespace certflow {
+
+// What Apache and its configuration say on a host, and the search for a virtual host in it.
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  (void)providers::host::ParseApacheVhosts(text);
+  const auto config = providers::host::ParseApacheConfig(text);
+  if (!config.ok()) return 0;
+  const auto place = providers::host::FindApachePlace(*config, {"", "site.test"});
+  if (place.ok() && place->pairs.empty()) __builtin_trap();
+  return 0;
+}
+
+}  // namespace certflow
