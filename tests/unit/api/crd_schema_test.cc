@@ -69,7 +69,7 @@ TEST(CrdSchemaTest, EachWordOfAnEnumerationFits) {
 }
 
 // Without what a vendor's member of a target holds: that is text here, and its provider's tests fill it.
-std::vector<std::string> WithoutVendors(std::vector<std::string> members) {
+std::set<std::string> WithoutVendors(std::set<std::string> members) {
   std::erase_if(members, [](const std::string& member) {
     const std::string_view parent = ".waves[].targets[].";
     const std::size_t at = member.find(parent);
