@@ -27,8 +27,9 @@ struct RegistryParts {
   std::uint16_t http01_port = 80;
 };
 
-// The one table from type name to provider: authorities acme, ca; targets kubernetes, nginx, apache,
-// haproxy, f5, http; channels smtp, and the caches cloudflare, fastly, httpPurge. Thread-safe.
+// The one table from type name to provider: authorities acme, ca; targets kubernetes, nginx,
+// apache, haproxy, f5, http; channels smtp, and the caches cloudflare, fastly, httpPurge.
+// Thread-safe.
 std::unique_ptr<seams::Connector> MakeRegistry(const RegistryParts& parts);
 
 }  // namespace certflow::providers

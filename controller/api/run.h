@@ -205,7 +205,8 @@ using SelectTargets = std::function<std::vector<Reference>(
     const LabelSelector& selector, std::string_view type, std::string_view ns)>;
 inline constexpr std::size_t kMaxTargets = 201;
 // The targets that a spec makes: the workflow's own Secret first, then wave by wave. kNotFound,
-// "NoTargetMatches", for each namespace of a selector in which nothing is found; kInvalid, "TooManyTargets", beyond kMaxTargets.
+// "NoTargetMatches", for each namespace of a selector in which nothing is found; kInvalid,
+// "TooManyTargets", beyond kMaxTargets.
 Result<std::vector<PlannedTarget>> PlanTargets(const WorkflowSpec& spec, std::string_view ns,
                                                const SelectTargets& select);
 

@@ -33,8 +33,8 @@ struct TargetUse {
   Reference target;
   LabelSelector selector;
   std::vector<std::string> namespaces;  // where the selector looks; empty: the workflow's own
-  std::string type;      // which member of the union is set: the vendor's word
-  std::string settings;  // that member, JSON text; decoded by the provider alone
+  std::string type;                     // which member of the union is set: the vendor's word
+  std::string settings;                 // that member, JSON text; decoded by the provider alone
   RetryRule retry;
 };
 

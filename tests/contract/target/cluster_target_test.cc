@@ -25,8 +25,10 @@ class ClusterWorld : public TargetWorld {
   explicit ClusterWorld(bool gateway) : gateway_(gateway) {
     api_.Serve({kDeployments});
     api_.Serve({kGateways});
-    api_.Intercept([this](const fakes::InterceptedRequest&) {
+    api_.Intercept([this](const fakes::InterceptedRequest& request) {
       fakes::Interception out;
+      if (rolling_) return out;
+      if (request.verb == "get" && request.resource == "deployments") RollOut();
       if (++count_ != cut_.interaction) return out;
       out.kind = cut_.after ? fakes::Interception::Kind::kFailAfter
                             : fakes::Interception::Kind::kFailBefore;
@@ -95,6 +97,20 @@ class ClusterWorld : public TargetWorld {
   int interactions() const override { return count_; }
 
  private:
+  // What the Deployment's controller and the nodes have done when it is looked at.
+  void RollOut() {
+    rolling_ = true;
+    const json web = json::parse(api_.Peek("deployments", {kNs, "web"}));
+    const json status = {{"status",
+                          {{"observedGeneration", web["metadata"]["generation"]},
+                           {"replicas", 1},
+                           {"updatedReplicas", 1},
+                           {"availableReplicas", 1}}}};
+    const auto done =
+        client_->MergePatch(ctx_, kDeployments, {kNs, "web"}, "status", status.dump());
+    EXPECT_TRUE(done.ok());
+    rolling_ = false;
+  }
   static std::string Name(const seams::Binding& at) { return at.workflow_name + "-tls"; }
   static std::string Value(const json& secret, const char* key) {
     return std::string(Base64Decode(secret["data"][key].get<std::string>())->Reveal());
@@ -117,6 +133,7 @@ class ClusterWorld : public TargetWorld {
   fakes::MemoryApiServer api_{clock_};
   std::unique_ptr<kube::Client> client_ = api_.NewClient();
   std::unique_ptr<seams::SecretStore> store_ = providers::store::MakeKubeSecretStore(*client_);
+  bool rolling_ = false;
   Cut cut_;
   int count_ = 0;
 };

@@ -34,7 +34,8 @@ class SchemaTest : public ClusterTest {
 };
 
 TEST_F(SchemaTest, R01_EverySampleIsTaken) {
-  for (const char* ns : {"web", "orders", "platform", "shop", "billing"}) cluster().Kubectl({"create", "namespace", ns});
+  for (const char* ns : {"web", "orders", "platform", "shop", "billing"})
+    cluster().Kubectl({"create", "namespace", ns});
   Answer answer = cluster().Kubectl(
       {"apply", "--dry-run=server", "--validate=strict", "-f", SourcePath("manifests/samples")});
   EXPECT_TRUE(answer.ok()) << answer.err;

@@ -1,6 +1,6 @@
-// The scenario that the product is measured by: one wildcard on an F5 pair, an Apache host and a Secret that a web server
-// follows, wave by wave, each proved before the next; the pair fails over in the middle; and, with Apache's configuration
-// broken, everything is put back.
+// The scenario that the product is measured by: one wildcard on an F5 pair, an Apache host and a
+// Secret that a web server follows, wave by wave, each proved before the next; the pair fails over
+// in the middle; and, with Apache's configuration broken, everything is put back.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -145,7 +145,8 @@ TEST_F(ScenarioTest, OneCertificateOnAPairAHostAndASecretWaveByWave) {
                                        {"apache", apache_["https"]},
                                        {"ingress", (*ingress_)["https"]}}));
   // The active unit loses its role while the new objects are being made.
-  Control("/faults", R"({"method": "POST", "path": "sys/file/ssl-cert", "fault": "failover-after"})");
+  Control("/faults",
+          R"({"method": "POST", "path": "sys/file/ssl-cert", "fault": "failover-after"})");
   Json run = Renew("Succeeded", 1);
   const std::string first = run["status"]["certificate"]["fingerprint"];
   ExpectServed(first, first, first);

@@ -68,11 +68,24 @@ TEST(CrdSchemaTest, EachWordOfAnEnumerationFits) {
   }
 }
 
+// Without what a vendor's member of a target holds: that is text here, and its provider's tests fill it.
+std::set<std::string> WithoutVendors(std::set<std::string> members) {
+  std::erase_if(members, [](const std::string& member) {
+    const std::string_view parent = ".waves[].targets[].";
+    const std::size_t at = member.find(parent);
+    if (at == std::string::npos) return false;
+    const std::string_view rest = std::string_view(member).substr(at + parent.size());
+    return !rest.starts_with("targetRef") && !rest.starts_with("targetSelector") &&
+           !rest.starts_with("retry");
+  });
+  return members;
+}
+
 // the trigger's payload is kept in the run.
 TEST(CrdSchemaTest, ANewRunFitsWithEachMemberOfTheWorkflowsSpec) {
   CrdSchema workflows("certificateworkflows.yaml");
   EXPECT_THAT(workflows.Check(WorkflowJson(), "spec"), IsEmpty());
-  EXPECT_THAT(workflows.Unwritten("spec"), IsEmpty()) << "the sample does not fill them";
+  EXPECT_THAT(WithoutVendors(workflows.Unwritten("spec")), IsEmpty()) << "the sample does not fill them";
 
   CrdSchema runs("workflowruns.yaml");
   EXPECT_THAT(runs.Check(EncodeNewRun(FullNewRun()), "spec"), IsEmpty());
@@ -80,7 +93,7 @@ TEST(CrdSchemaTest, ANewRunFitsWithEachMemberOfTheWorkflowsSpec) {
   back.plan_json = CanonicalRollbackPlan(back.plan_json, FullRollback());
   EXPECT_THAT(runs.Check(EncodeNewRun(back), "spec"), IsEmpty());
   // The plan leaves out what does not bind; the schema keeps it for the runs of other versions.
-  EXPECT_THAT(runs.Unwritten("spec"),
+  EXPECT_THAT(WithoutVendors(runs.Unwritten("spec")),
               ::testing::UnorderedElementsAre(
                   "spec.plan.spec.suspend", "spec.plan.spec.historyLimit",
                   "spec.plan.spec.historyLimit.successful", "spec.plan.spec.historyLimit.failed"));

@@ -130,14 +130,19 @@ std::unique_ptr<seams::Target> ClusterScene::Connect() {
 }
 
 Result<void> ClusterScene::Deploy(const std::string& version) {
-  fakes::CertificateSpec spec;
-  spec.names = "DNS:site.test";
-  spec.not_before = fakes::SimulatedClock::kStart;
-  spec.not_after = fakes::SimulatedClock::kStart + std::chrono::hours(24);
-  const auto made = fakes::MakeCertificate(spec);
+  auto& [pem, key] = made_[version];
+  if (pem.empty()) {
+    fakes::CertificateSpec spec;
+    spec.names = "DNS:site.test";
+    spec.not_before = fakes::SimulatedClock::kStart;
+    spec.not_after = fakes::SimulatedClock::kStart + std::chrono::hours(24);
+    const auto made = fakes::MakeCertificate(spec);
+    pem = made.pem;
+    key = made.key.ToPem().Reveal();
+  }
   const seams::Binding at{"0/1-cluster", "prod", "site", "uid", binding_.dump()};
   auto target = Connect();
-  CF_RETURN_IF_ERROR(target->Stage(ctx(), at, {version, made.pem, "", made.key.ToPem()}));
+  CF_RETURN_IF_ERROR(target->Stage(ctx(), at, {version, pem, "", SecretBytes(key)}));
   return target->Activate(ctx(), at, {version});
 }
 

@@ -43,7 +43,7 @@ class ClusterScene : public testing::Test {
   void Answer(const std::string& verb, const std::string& resource, int status);
 
   std::unique_ptr<seams::Target> Connect();
-  // Stages and activates in a new process.
+  // Stages and activates in a new process; a version always is the same pair.
   Result<void> Deploy(const std::string& version);
   Result<void> GoBack(const std::string& version, const seams::WayBack& way_back = {});
   seams::TargetState Observe();
@@ -55,7 +55,8 @@ class ClusterScene : public testing::Test {
   fakes::MemoryApiServer api_{clock_};
   std::unique_ptr<kube::Client> client_ = api_.NewClient();
   std::unique_ptr<seams::SecretStore> store_;
-  json settings_ = json::object();  // spec.kubernetes
+  std::map<std::string, std::pair<std::string, std::string>> made_;  // PEM of chain and key
+  json settings_ = json::object();                                   // spec.kubernetes
   json binding_ = {{"secretName", "site-tls"}};
 };
 
