@@ -86,7 +86,8 @@ Result<ApprovalDesk::Look> ApprovalDesk::LookAt(const Context& ctx, const api::W
     CF_ASSIGN_OR_RETURN(auto live, client_.Get(ctx, resource, meta.key()));
     if (live.uid() != meta.uid) return {};
     const Json& metadata = kube::Json(live)["metadata"];
-    for (const auto& [key, value] : metadata.value("annotations", Json::object()).items()) {
+    const Json annotations = metadata.value("annotations", Json::object());
+    for (const auto& [key, value] : annotations.items()) {
       api::DecisionKind kind = api::DecisionKindOf(key);
       if (kind == api::DecisionKind::kNone || !value.is_string()) continue;
       if (IsOnRecord(run, kind, value.get<std::string>(), on_workflow)) continue;

@@ -460,10 +460,12 @@ Executor::Ended Executor::TakeTurn(const Context& ctx, Work& work,
   std::vector<Lane*> all, acting;
   for (const auto& lane : lanes) all.push_back(lane.get());
   // A run that hangs in its first reconcile has to say where. Others need no such write.
-  const bool may_hang = std::any_of(all.begin(), all.end(), [](const Lane* lane) {
-    return lane->party.may_hang && !lane->party.name.empty();
+  const bool may_hang = !work.started && std::any_of(all.begin(), all.end(), [&](Lane* lane) {
+    steps::StepScope scope{work.run,         work.plan,      status.ledger[lane->index],
+                           parts_.directory, lane->findings, work.scratch};
+    return lane->step->MayHang(scope);
   });
-  if (may_hang && !work.started) {
+  if (may_hang) {
     if (auto written = Persist(ctx, work); !written.ok()) return written.error();
   }
   AtOnce(all, [&](Lane& lane) { Look(ctx, work, lane); });

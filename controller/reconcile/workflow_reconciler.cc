@@ -69,8 +69,11 @@ void FoldRuns(const Runs& runs, api::WorkflowStatus& status) {
     }
     const auto& made = run.status.certificate;
     // A certificate that a later run brought into force is one issuance.
-    bool counted = made && std::find(status.issuances.begin(), status.issuances.end(),
-                                     made->not_before) != status.issuances.end();
+    bool counted = std::any_of(runs.begin(), runs.end(), [&](const auto& other) {
+      const auto& earlier = other->status.certificate;
+      return made && earlier && other->number < run.number &&
+             earlier->fingerprint == made->fingerprint;
+    });
     if (made && made->version == run.meta.name && !counted) {
       status.issuances.push_back(made->not_before);
       if (status.issuances.size() > api::kMaxIssuances) {

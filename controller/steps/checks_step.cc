@@ -142,6 +142,17 @@ void CheckPrevious(const StepScope& scope, WallTime now, CheckBook& book) {
 
 }  // namespace
 
+bool ChecksStep::MayHang(const StepScope& scope) const {
+  if (PhaseOf(scope.entry) == kPhaseDeployment) return false;
+  return std::any_of(scope.plan.targets.begin(), scope.plan.targets.end(),
+                     [&](const api::PlannedTarget& target) {
+                       auto resolved = ResolveTarget(scope, target);
+                       if (!resolved.ok()) return false;
+                       const seams::Party party = parts_.connector.PartyOf(resolved->provider);
+                       return party.may_hang && !party.name.empty();
+                     });
+}
+
 Result<seams::TargetState> ChecksStep::See(const Context& ctx, const StepScope& scope,
                                            const seams::TargetRef& target) {
   auto& kept = scope.scratch.TargetSlot(target.binding.id);

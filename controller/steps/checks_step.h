@@ -33,6 +33,7 @@ class ChecksStep : public Step {
  public:
   explicit ChecksStep(const StepParts& parts) : parts_(parts) {}
   seams::Party Party(const StepScope&) const override { return {}; }
+  bool MayHang(const StepScope& scope) const override;
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
 
  private:

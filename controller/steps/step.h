@@ -120,6 +120,11 @@ class Step {
   virtual ~Step() = default;
   // Whom the step talks to, and must not crowd.
   virtual seams::Party Party(const StepScope& scope) const = 0;
+  // Whether Observe may hang at somebody outside: then a run says first where it is.
+  virtual bool MayHang(const StepScope& scope) const {
+    const seams::Party party = Party(scope);
+    return party.may_hang && !party.name.empty();
+  }
   virtual Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) = 0;
   // A step that never answers Needed has no Act.
   virtual Result<ActResult> Act(const Context& ctx, const StepScope& scope,

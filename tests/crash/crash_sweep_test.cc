@@ -18,15 +18,6 @@ std::unique_ptr<Scene> SecretScene() { return MakeSecretScene(); }
 std::unique_ptr<Scene> AtHandScene() { return MakeAtHandScene(); }
 std::unique_ptr<Scene> FullScene() { return MakeFullScene(); }
 
-// As a Deployment runs it: who takes over waits for the Lease, and writes of the Lease are
-// interactions to die at.
-std::unique_ptr<Scene> LeaderScene() {
-  auto scene = MakeSecretScene();
-  scene->world().config.leader_elect = true;
-  scene->world().process.CountLeases(true);
-  return scene;
-}
-
 // One death at each interaction, before it and after it.
 std::vector<std::string> SweepSingle(const std::string& name, const Play& play) {
   const auto interactions = Undisturbed(play);
@@ -82,9 +73,6 @@ TEST(CrashSweepTest, R91_SecretRunSurvivesDeathAtEveryInteraction) {
 }
 TEST(CrashSweepTest, R91_SecretRunSurvivesDeathAtEveryInteractionWithStaleCaches) {
   EXPECT_EQ(SweepSingle("secret, stale cache", {SecretScene, {}, Cache::kStale}), kNothing);
-}
-TEST(CrashSweepTest, R91_R92_SecretRunSurvivesTheDeathOfALeaderAtEveryInteraction) {
-  EXPECT_EQ(SweepSingle("secret, leader", {LeaderScene, {}, Cache::kFresh}), kNothing);
 }
 TEST(CrashSweepTest, R91_TakingOverACertificateSurvivesDeathAtEveryInteraction) {
   EXPECT_EQ(SweepSingle("at hand, fresh cache", {AtHandScene, {}, Cache::kFresh}), kNothing);

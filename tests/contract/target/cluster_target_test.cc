@@ -116,7 +116,9 @@ class ClusterWorld : public TargetWorld {
     return std::string(Base64Decode(secret["data"][key].get<std::string>())->Reveal());
   }
   void Remove(const kube::Resource& resource, const kube::ObjectKey& key) {
-    ASSERT_TRUE(client_->Delete(ctx_, resource, key, {}).ok());
+    const auto live = client_->Get(ctx_, resource, key);
+    ASSERT_TRUE(live.ok()) << live.error().message;
+    ASSERT_TRUE(client_->Delete(ctx_, resource, key, {live->uid()}).ok());
   }
   void Make(const kube::Resource& resource, const std::string& name, const json& spec) {
     const json object = {{"apiVersion", resource.ApiVersion()},

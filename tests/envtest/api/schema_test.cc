@@ -95,7 +95,7 @@ TEST_F(SchemaTest, R01_DefaultsAreFilledIn) {
     "authorities": [{"name": "company-ca"}],
     "renewal": {"policy": "Automatic"},
     "approval": {"requester": "Forbidden"},
-    "deployment": {"retryLimit": 3},
+    "deployment": {"retryBackoff": "5s", "retryLimit": 3, "timeZone": "UTC"},
     "validation": {"trust": "System", "minTLS": "1.2", "timeout": "2m"},
     "rollback": {"policy": "Automatic"},
     "historyLimit": {"successful": 10, "failed": 10}})");

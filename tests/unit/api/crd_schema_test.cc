@@ -68,7 +68,8 @@ TEST(CrdSchemaTest, EachWordOfAnEnumerationFits) {
   }
 }
 
-// Without what a vendor's member of a target holds: that is text here, and its provider's tests fill it.
+// Without what a vendor's member of a target holds: that is text here, and its provider's tests
+// fill it.
 std::set<std::string> WithoutVendors(std::set<std::string> members) {
   std::erase_if(members, [](const std::string& member) {
     const std::string_view parent = ".waves[].targets[].";
@@ -85,7 +86,8 @@ std::set<std::string> WithoutVendors(std::set<std::string> members) {
 TEST(CrdSchemaTest, ANewRunFitsWithEachMemberOfTheWorkflowsSpec) {
   CrdSchema workflows("certificateworkflows.yaml");
   EXPECT_THAT(workflows.Check(WorkflowJson(), "spec"), IsEmpty());
-  EXPECT_THAT(WithoutVendors(workflows.Unwritten("spec")), IsEmpty()) << "the sample does not fill them";
+  EXPECT_THAT(WithoutVendors(workflows.Unwritten("spec")), IsEmpty())
+      << "the sample does not fill them";
 
   CrdSchema runs("workflowruns.yaml");
   EXPECT_THAT(runs.Check(EncodeNewRun(FullNewRun()), "spec"), IsEmpty());

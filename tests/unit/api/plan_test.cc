@@ -81,12 +81,13 @@ TEST(PlanTargetsTest, ASelectorThatFindsNothingAndAPlanThatIsTooLargeAreRefused)
   ASSERT_FALSE(none.ok());
   EXPECT_EQ(none.error().reason, "NoTargetMatches");
   EXPECT_EQ(none.error().retry, Retry::kBackoff) << "a label may come at any time";
-  auto many = [](const LabelSelector&, std::string_view, std::string_view) {
-    return std::vector<Reference>(197, {"edge", "web"});
+  // Beside the Secret, three that are named and one of the other namespace.
+  auto many = [](const LabelSelector&, std::string_view, std::string_view ns) {
+    return std::vector<Reference>(ns == "web" ? 196 : 1, {"edge", "web"});
   };
   EXPECT_EQ(PlanTargets(*spec, "web", many)->size(), kMaxTargets);
-  auto more = [](const LabelSelector&, std::string_view, std::string_view) {
-    return std::vector<Reference>(198, {"edge", "web"});
+  auto more = [](const LabelSelector&, std::string_view, std::string_view ns) {
+    return std::vector<Reference>(ns == "web" ? 197 : 1, {"edge", "web"});
   };
   EXPECT_EQ(PlanTargets(*spec, "web", more).error().reason, "TooManyTargets");
 }

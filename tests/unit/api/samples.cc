@@ -50,7 +50,7 @@ std::string FullSpecJson() {
         {"targetRef": {"name": "edge"},
          "nginx": {"certificateFile": "/etc/nginx/tls/www.pem",
                    "keyFile": "/etc/nginx/tls/www.key"}},
-        {"targetSelector": {"matchLabels": {"tier": "web"},
+        {"targetSelector": {"namespaces": ["web", "shop"], "matchLabels": {"tier": "web"},
                             "matchExpressions": [{"key": "site", "operator": "In",
                                                   "values": ["a", "b"]}]},
          "nginx": {"certificateFile": "/etc/nginx/tls/www.pem",
@@ -232,9 +232,8 @@ std::vector<PlannedTarget> FullTargets() {
   EXPECT_TRUE(spec.ok()) << (spec.ok() ? "" : spec.error().message);
   auto select = [](const LabelSelector& selector, std::string_view type, std::string_view ns) {
     EXPECT_EQ(type, "nginx");
-    EXPECT_EQ(ns, "web");
     EXPECT_TRUE(selector.Matches({{"tier", "web"}, {"site", "a"}}));
-    return std::vector<Reference>{{"edge-a", "web"}, {"edge-b", "web"}};
+    return std::vector<Reference>{{ns == "web" ? "edge-a" : "edge-b", std::string(ns)}};
   };
   auto targets = PlanTargets(*spec, "web", select);
   EXPECT_TRUE(targets.ok()) << (targets.ok() ? "" : targets.error().message);

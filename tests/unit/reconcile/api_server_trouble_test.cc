@@ -53,7 +53,7 @@ TEST_F(ApiServerTroubleTest, UsesUpNoAttemptOfAStep) {  // R-57, R-91
   });
   Issue({{"spec", {{"deployment", {{"retryLimit", 0}}}}}});
   EXPECT_GT(reads, troubles.size());
-  EXPECT_GT(writes, troubles.size());
+  EXPECT_GE(writes, troubles.size()) << "the last trouble came after the write had been made";
   EXPECT_EQ(Attempts(), 0) << RunStatus()["ledger"].dump(1);
   EXPECT_EQ(Runs(), 1u);
   EXPECT_EQ(Live(), Status()["certificate"]["fingerprint"]);

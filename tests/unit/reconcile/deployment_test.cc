@@ -141,7 +141,7 @@ TEST_F(DeploymentTest, RunSaysWhereItIsBeforeAHostIsAsked) {
   Issue(OnHosts("Automatic", false));
   MutexLock lock(mutex);
   EXPECT_EQ(shown.value("state", ""), "Running") << shown.dump(1);
-  EXPECT_EQ(shown.value("step", ""), "Deployment") << shown.dump(1);
+  EXPECT_EQ(shown.value("step", ""), "Checks") << shown.dump(1);
 }
 
 TEST_F(DeploymentTest, RunDeletedInTheMiddlePutsBackWhatItChanged) {

@@ -100,7 +100,10 @@ TEST_F(GatewayTest, TheWayBackGoesOnWithoutTheGateway) {
   ASSERT_TRUE(Deploy("st-1").ok());
   ASSERT_TRUE(Deploy("st-2").ok());
   const kube::Resource gateways{"gateway.networking.k8s.io", "v1", "gateways", "Gateway", true};
-  ASSERT_TRUE(client_->Delete(ctx(), gateways, {"edge", "gw"}, {}).ok());
+  ASSERT_TRUE(client_
+                  ->Delete(ctx(), gateways, {"edge", "gw"},
+                           {client_->Get(ctx(), gateways, {"edge", "gw"})->uid()})
+                  .ok());
   ASSERT_TRUE(GoBack("st-1").ok());
   EXPECT_EQ(LiveVersion(), "st-1");
   EXPECT_EQ(Observe().placements.size(), 1u);

@@ -128,7 +128,10 @@ TEST_F(RestartTest, TheWayBackGoesOnWithoutWhatIsGone) {
   ASSERT_TRUE(Deploy("st-1").ok());
   ASSERT_TRUE(Deploy("st-2").ok());
   const kube::Resource sets{"apps", "v1", "statefulsets", "StatefulSet", true};
-  ASSERT_TRUE(client_->Delete(ctx(), sets, {"edge", "db"}, {}).ok());
+  ASSERT_TRUE(
+      client_
+          ->Delete(ctx(), sets, {"edge", "db"}, {client_->Get(ctx(), sets, {"edge", "db"})->uid()})
+          .ok());
   ASSERT_TRUE(GoBack("st-1").ok());
   EXPECT_EQ(LiveVersion(), "st-1");
   EXPECT_EQ(ToldVersion("Deployment", "web"), "st-1");
