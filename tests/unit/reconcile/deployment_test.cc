@@ -136,7 +136,8 @@ TEST_F(DeploymentTest, RunSaysWhereItIsBeforeAHostIsAsked) {
   json shown;
   world.shells.before_command = [&](const std::string&) {
     MutexLock lock(mutex);
-    if (shown.is_null()) shown = RunStatus();
+    // Hosts are also looked at for their own sake.
+    if (shown.is_null() && Runs() > 0) shown = RunStatus();
   };
   Issue(OnHosts("Automatic", false));
   MutexLock lock(mutex);
