@@ -305,32 +305,35 @@ Executor::Ended Executor::Fail(const Context& ctx, Work& work, std::size_t index
   return std::nullopt;
 }
 
-void Executor::Look(const Context& ctx, Work& work, Lane& lane) const {
+// Calls the step with a place at its party, or notes that there is none.
+template <typename Call>
+void Executor::AtParty(Work& work, Lane& lane, runtime::GateKeeper::Access access,
+                       const Call& call) const {
   steps::StepScope scope{work.run,         work.plan,     work.run.status.ledger[lane.index],
                          parts_.directory, lane.findings, work.scratch};
   runtime::GateKeeper::Denied denied;
-  auto pass = parts_.gates.Enter(lane.party.name, runtime::GateKeeper::Access::kRead, &denied,
-                                 {lane.party.actions, lane.party.reads});
+  auto pass =
+      parts_.gates.Enter(lane.party.name, access, &denied, {lane.party.actions, lane.party.reads});
   if (!pass) {
     lane.denied = denied;
     return;
   }
-  lane.seen = lane.step->Observe(ctx, scope);
-  pass->Leave(lane.seen->ok() || !IsPartyTrouble(lane.seen->error()));
+  const auto& answer = call(scope);
+  pass->Leave(answer.ok() || !IsPartyTrouble(answer.error()));
+}
+
+void Executor::Look(const Context& ctx, Work& work, Lane& lane) const {
+  AtParty(work, lane, runtime::GateKeeper::Access::kRead,
+          [&](const steps::StepScope& scope) -> const auto& {
+            return lane.seen.emplace(lane.step->Observe(ctx, scope));
+          });
 }
 
 void Executor::Act(const Context& ctx, Work& work, Lane& lane) const {
-  steps::StepScope scope{work.run,         work.plan,     work.run.status.ledger[lane.index],
-                         parts_.directory, lane.findings, work.scratch};
-  runtime::GateKeeper::Denied denied;
-  auto pass = parts_.gates.Enter(lane.party.name, runtime::GateKeeper::Access::kAct, &denied,
-                                 {lane.party.actions, lane.party.reads});
-  if (!pass) {
-    lane.denied = denied;
-    return;
-  }
-  lane.acted = lane.step->Act(ctx, scope, *lane.needed);
-  pass->Leave(lane.acted->ok() || !IsPartyTrouble(lane.acted->error()));
+  AtParty(work, lane, runtime::GateKeeper::Access::kAct,
+          [&](const steps::StepScope& scope) -> const auto& {
+            return lane.acted.emplace(lane.step->Act(ctx, scope, *lane.needed));
+          });
 }
 
 // What was seen: the entry is through, waits, or needs its action.

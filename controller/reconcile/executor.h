@@ -49,6 +49,8 @@ class Executor {
 
   Ended Stand(const Context& ctx, Work& work);
   Ended TakeTurn(const Context& ctx, Work& work, const std::vector<std::size_t>& entries);
+  template <typename Call>
+  void AtParty(Work& work, Lane& lane, runtime::GateKeeper::Access access, const Call& call) const;
   void Look(const Context& ctx, Work& work, Lane& lane) const;
   void Act(const Context& ctx, Work& work, Lane& lane) const;
   Ended Judge(const Context& ctx, Work& work, Lane& lane);

@@ -34,9 +34,4 @@ Result<workflow::Observation> DeploymentTimeStep::Observe(const Context& ctx,
   return Observation(std::move(blocked));
 }
 
-Result<ActResult> DeploymentTimeStep::Act(const Context&, const StepScope&,
-                                          const workflow::Needed&) {
-  return MakeError(ErrorCode::kInternal, "NothingToDo", "waiting has no action");
-}
-
 }  // namespace certflow::steps

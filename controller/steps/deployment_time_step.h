@@ -11,8 +11,6 @@ class DeploymentTimeStep : public Step {
  public:
   seams::Party Party(const StepScope&) const override { return {}; }
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
-  Result<ActResult> Act(const Context& ctx, const StepScope& scope,
-                        const workflow::Needed& needed) override;
 };
 
 }  // namespace certflow::steps
