@@ -30,7 +30,6 @@ metadata: {name: {name}}
 spec:
   certificate: {dnsNames: [shop.example.com], secretName: {secret}}
   authorities: [{name: corp}]
-  renewal: {policy: OnRequest}
   deployment: {retryLimit: 0, waves: {waves}}
 )";
 constexpr const char* kDeployment = R"(
