@@ -78,9 +78,8 @@ Result<json> ParseXml(std::string_view body) {
 std::optional<std::size_t> IndexOf(std::string_view token) {
   if (token.empty() || (token.size() > 1 && token.front() == '0')) return std::nullopt;
   std::size_t index = 0;
-  const auto end = token.data() + token.size();
-  const auto read = std::from_chars(token.data(), end, index);
-  if (read.ec != std::errc() || read.ptr != end) return std::nullopt;
+  const auto read = std::from_chars(token.data(), token.data() + token.size(), index);
+  if (read.ec != std::errc() || read.ptr != token.data() + token.size()) return std::nullopt;
   return index;
 }
 

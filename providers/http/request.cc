@@ -19,7 +19,7 @@ Error Invalid(std::string_view field, std::string_view fault) {
                    std::string(field) + ": " + std::string(fault));
 }
 
-std::string TextOf(const json& from, const char* field, std::string fallback = "") {
+std::string TextOf(const json& from, const char* field, const std::string& fallback = "") {
   const auto found = from.find(field);
   return found != from.end() && found->is_string() ? found->get<std::string>() : fallback;
 }

@@ -161,11 +161,13 @@ TEST_F(ClusterTargetTest, R52_ACopyIsNotTakenFromAnotherWorkflowNorFromPeople) {
   stage().AwaitState(ns_, "shop", "Succeeded", 60);
   const Json taken = stage().Get("secrets", one, "copy-tls");
   MakeWorkflow(Copies(one), "thief", "thief-tls");
-  Json run = stage().AwaitState(ns_, "thief", "RolledBack", 60);
-  EXPECT_THAT(run["status"]["message"].get<std::string>(),
-              HasSubstr("belongs to workflow " + ns_ + "/shop"));
+  // The checks see it before anything is issued.
+  stage().AwaitRun(ns_, "thief", "refused by the checks", [&](Json& run) {
+    return run["status"].value("waitingFor", "").find("belongs to workflow " + ns_ + "/shop") !=
+           std::string::npos;
+  });
   EXPECT_EQ(stage().Get("secrets", one, "copy-tls"), taken);
-  // The copy in the first namespace is taken back, when the second one's Secret is somebody's.
+  // The copy in the first namespace stays, when the second one's Secret is somebody's.
   MakeTarget(two);
   stage().MakeSecret(two, "copy-tls", {{"tls.crt", "theirs"}, {"tls.key", "theirs"}}, false);
   Change(ns_, "certificateworkflow/shop",
@@ -173,9 +175,13 @@ TEST_F(ClusterTargetTest, R52_ACopyIsNotTakenFromAnotherWorkflowNorFromPeople) {
              {"matchLabels": {"tls": "shop"}, "namespaces": [")" +
              one + R"(", ")" + two + R"("]}, "kubernetes": {"secretName": "copy-tls"}}]}]}}})");
   AskFor("second");
-  Json second = stage().AwaitState(ns_, "shop", "RolledBack", 60, 2);
-  EXPECT_THAT(second["status"]["message"].get<std::string>(),
-              HasSubstr("Secret " + two + "/copy-tls"));
+  stage().AwaitRun(
+      ns_, "shop", "refused by the checks",
+      [&](Json& run) {
+        return run["status"].value("waitingFor", "").find("Secret " + two + "/copy-tls") !=
+               std::string::npos;
+      },
+      40, 2);
   EXPECT_EQ(stage().SecretValue(two, "copy-tls", "tls.crt"), "theirs");
   EXPECT_EQ(stage().SecretValue(one, "copy-tls", "tls.crt"),
             stage().SecretValue(ns_, "shop-tls", "tls.crt"));
