@@ -97,8 +97,9 @@ Result<void> ReadExpectations(const json& from, const std::string& where, Reques
     CF_ASSIGN_OR_RETURN(Pointer parsed, PointerAt(pointer, where + ".expect.equals"));
     spec.equals.emplace_back(std::move(parsed), value.is_string() ? value.get<std::string>() : "");
   }
+  const std::string in_capture = where + ".capture.";
   for (const auto& [name, pointer] : ObjectOf(from, "capture").items()) {
-    CF_ASSIGN_OR_RETURN(Pointer parsed, PointerAt(pointer, where + ".capture." + name));
+    CF_ASSIGN_OR_RETURN(Pointer parsed, PointerAt(pointer, in_capture + name));
     spec.captures.emplace_back(name, std::move(parsed));
   }
   return {};
@@ -116,10 +117,11 @@ Result<RequestSpec> ReadRequest(const json& from, const std::string& where) {
   if (!path.starts_with('/')) return Invalid(where + ".path", "must begin with \"/\"");
   CF_ASSIGN_OR_RETURN(spec.path, TemplateAt(path, Place::kUrl, where + ".path"));
   CF_RETURN_IF_ERROR(ReadBody(from, where, spec));
+  const std::string in_headers = where + ".headers.";
   for (const auto& [name, value] : ObjectOf(from, "headers").items()) {
     CF_ASSIGN_OR_RETURN(Template parsed,
                         TemplateAt(value.is_string() ? value.get<std::string>() : "",
-                                   Place::kHeader, where + ".headers." + name));
+                                   Place::kHeader, in_headers + name));
     spec.headers.emplace_back(name, std::move(parsed));
   }
   CF_RETURN_IF_ERROR(ReadExpectations(from, where, spec));

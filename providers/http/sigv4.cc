@@ -57,7 +57,8 @@ std::string CanonicalQuery(std::string_view query) {
   std::sort(pairs.begin(), pairs.end());
   std::string out;
   for (const auto& [name, value] : pairs) {
-    out += (out.empty() ? "" : "&") + name + "=" + value;
+    if (!out.empty()) out += '&';
+    out.append(name).append("=").append(value);
   }
   return out;
 }

@@ -34,7 +34,7 @@ class F5Target : public seams::Target {
   Result<void> NoteSettling(const Context& ctx, const Binding& at, seams::TargetState& state);
   Result<Installed> Installation(const Context& ctx, const std::string& owner,
                                  const std::string& version);
-  Result<void> Switch(const Context& ctx, ChangeSet set, const FileObject* cert);
+  Result<void> Switch(const Context& ctx, const ChangeSet& set, const FileObject* cert);
   Result<void> ReadBack(const Context& ctx, const ChangeSet& set, const std::string& answer,
                         View& view);
 
@@ -171,7 +171,7 @@ Result<void> F5Target::ReadBack(const Context& ctx, const ChangeSet& set, const 
   return {};
 }
 
-Result<void> F5Target::Switch(const Context& ctx, ChangeSet set, const FileObject* cert) {
+Result<void> F5Target::Switch(const Context& ctx, const ChangeSet& set, const FileObject* cert) {
   View view = std::move(*view_);
   view_.reset();
   just_known_ = false;
@@ -199,20 +199,20 @@ Result<void> F5Target::Activate(const Context& ctx, const Binding& at,
   CF_ASSIGN_OR_RETURN(const View* view, Look(ctx, at));
   CF_RETURN_IF_ERROR(RequireActive(ctx));
   if (which.reverting && !which.way_back.empty()) {
-    CF_ASSIGN_OR_RETURN(ChangeSet set, PlanReturn(*view, which.way_back, owner));
-    return Switch(ctx, std::move(set), nullptr);
+    CF_ASSIGN_OR_RETURN(const ChangeSet set, PlanReturn(*view, which.way_back, owner));
+    return Switch(ctx, set, nullptr);
   }
   CF_ASSIGN_OR_RETURN(const Installed installed, Installation(ctx, owner, which.version));
-  CF_ASSIGN_OR_RETURN(ChangeSet set, PlanSwitch(*view, installed.objects, owner));
-  return Switch(ctx, std::move(set), &installed.cert);
+  CF_ASSIGN_OR_RETURN(const ChangeSet set, PlanSwitch(*view, installed.objects, owner));
+  return Switch(ctx, set, &installed.cert);
 }
 
 Result<void> F5Target::Deactivate(const Context& ctx, const Binding& at,
                                   const seams::WayBack& way_back) {
   CF_ASSIGN_OR_RETURN(const View* view, Look(ctx, at));
   CF_RETURN_IF_ERROR(RequireActive(ctx));
-  CF_ASSIGN_OR_RETURN(ChangeSet set, PlanReturn(*view, way_back, OwnerOf(at)));
-  return Switch(ctx, std::move(set), nullptr);
+  CF_ASSIGN_OR_RETURN(const ChangeSet set, PlanReturn(*view, way_back, OwnerOf(at)));
+  return Switch(ctx, set, nullptr);
 }
 
 // The device itself refuses to remove what is in use, wherever it is used.
