@@ -52,9 +52,9 @@ std::string GoodText(const api::Plan& plan) {
   if (plan.rollback) {
     return "what " + plan.rollback->run + " had changed is back as it was before";
   }
-  return plan.spec.endpoints.empty()
-             ? "the certificate is on every target, read back; no endpoint to prove it at"
-             : "the certificate is live and proved from outside";
+  return workflow::HasEndpoints(plan.spec)
+             ? "the certificate is live and proved from outside"
+             : "the certificate is on every target, read back; no endpoint to prove it at";
 }
 
 // Half of the time between the planned renewal and the end is gone, and the run is not through.

@@ -7,6 +7,12 @@
 
 namespace certflow::workflow {
 
+bool HasEndpoints(const api::WorkflowSpec& spec) {
+  return !spec.endpoints.empty() ||
+         std::any_of(spec.waves.begin(), spec.waves.end(),
+                     [](const api::Wave& wave) { return !wave.endpoints.empty(); });
+}
+
 namespace {
 
 using api::EntryState;
@@ -35,12 +41,6 @@ void AddTargets(const api::Plan& plan, int wave, std::vector<LedgerEntry>& out) 
     if (target.wave != wave) continue;
     out.push_back(Entry("deploy/" + target.id, kStepDeployment, target.id));
   }
-}
-
-bool HasEndpoints(const api::WorkflowSpec& spec) {
-  return !spec.endpoints.empty() ||
-         std::any_of(spec.waves.begin(), spec.waves.end(),
-                     [](const api::Wave& wave) { return !wave.endpoints.empty(); });
 }
 
 void AddValidation(const api::Plan& plan, int wave, std::vector<LedgerEntry>& out) {

@@ -66,6 +66,9 @@ std::vector<const api::LedgerEntry*> TouchedTargets(const api::RunStatus& status
 const api::PlannedTarget* TargetOf(const api::Plan& plan, const api::LedgerEntry& entry);
 int WaveOf(const api::LedgerEntry& entry);
 
+// Whether the plan names anything to prove the certificate at, for all waves or for one.
+bool HasEndpoints(const api::WorkflowSpec& spec);
+
 // What is left of the run is a purge that failed kPurgeQuietAttempts times or more.
 inline constexpr int kPurgeQuietAttempts = 3;
 bool IsMitigating(const api::RunStatus& status);

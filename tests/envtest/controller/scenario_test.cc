@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -53,6 +54,9 @@ spec:
     secretName: wildcard-tls
   authorities: [{name: corp}]
   renewal: {policy: OnRequest}
+  approval:
+    requester: Allowed
+    deployment: {layers: [{name: ops, approvers: {users: [dora@example.com]}}]}
   deployment:
     retryLimit: 1
     retryBackoff: 1s
@@ -118,10 +122,16 @@ class ScenarioTest : public StageTest {
   void Control(const std::string& path, const std::string& body) const {
     RunTool({"curl", "-sSf", "http://" + bigip_["control"] + path, "-d", body});
   }
-  Json Renew(const std::string& state, int number) {
+  // Asks for a run and approves it; `meanwhile` happens between its checks and its deployment.
+  Json Renew(const std::string& state, int number, const std::function<void()>& meanwhile = [] {}) {
     Answer asked = stage().Annotate(ns_, "certificateworkflow/wildcard",
                                     "certflow.dev/renew=number " + std::to_string(number), kErin);
     EXPECT_TRUE(asked.ok()) << asked.err;
+    Json run = stage().AwaitGate(ns_, "wildcard", "deployment", 60, number);
+    meanwhile();
+    Answer approved = stage().Annotate(ns_, "workflowrun/" + NameOf(run),
+                                       "certflow.dev/approve=deployment", kDora);
+    EXPECT_TRUE(approved.ok()) << approved.err;
     return stage().AwaitState(ns_, "wildcard", state, 150, number);
   }
   // What is served everywhere; the Secret's consumer needs a moment to follow.
@@ -159,9 +169,12 @@ TEST_F(ScenarioTest, OneCertificateOnAPairAHostAndASecretWaveByWave) {
   EXPECT_EQ(places["apache"]["serverName"], "site.test");
   for (const auto& [type, place] : places) EXPECT_EQ(place["fingerprint"], first) << type;
 
-  // Somebody breaks Apache's configuration. The wave before it goes live, and is put back.
-  test::WriteFile(apache_.folder() / "sites-enabled/zz-broken.conf", "this is no configuration\n");
-  run = Renew("RolledBack", 2);
+  // Somebody breaks Apache's configuration after the checks. The wave before it goes live, and is
+  // put back.
+  run = Renew("RolledBack", 2, [&] {
+    test::WriteFile(apache_.folder() / "sites-enabled/zz-broken.conf",
+                    "this is no configuration\n");
+  });
   ExpectServed(first, first, first);
   EXPECT_THAT(run["status"]["message"].get<std::string>(), HasSubstr("web-1"));
   bool seen_reverted = false;
@@ -183,6 +196,10 @@ TEST_F(ScenarioTest, TheWholeRunIsTakenBackAfterwards) {
   Answer asked = stage().Annotate(ns_, "workflowrun/" + NameOf(second),
                                   "certflow.dev/rollback=old clients fail", kDora);
   ASSERT_TRUE(asked.ok()) << asked.err;
+  Json asks = stage().AwaitGate(ns_, "wildcard", "deployment", 60, 3);
+  Answer approved = stage().Annotate(ns_, "workflowrun/" + NameOf(asks),
+                                     "certflow.dev/approve=deployment", kDora);
+  ASSERT_TRUE(approved.ok()) << approved.err;
   Json back = stage().AwaitState(ns_, "wildcard", "Succeeded", 150, 3);
   EXPECT_EQ(back["status"]["reason"], "RolledBack");
   ExpectServed(first, first, first);
