@@ -290,7 +290,7 @@ class Reader {
   }
 
   // ${NAME} where it is defined; else it stays, as with Apache.
-  Result<std::string> Expand(const Place& at, std::string word) {
+  Result<std::string> Expand(const Place& at, const std::string& word) {
     std::string out;
     for (std::size_t from = 0;;) {
       const std::size_t open = word.find("${", from);
@@ -306,7 +306,7 @@ class Reader {
       }
     }
   }
-  void Define(std::string name, std::string value) {
+  void Define(std::string name, const std::string& value) {
     if (defines_.size() < kMaxDefines) defines_[std::move(name)] = value.substr(0, kMaxValue);
   }
 
