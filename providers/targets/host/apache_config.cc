@@ -172,7 +172,7 @@ class Reader {
     std::vector<std::string> words;
     while (!rest.empty() && words.size() < kMaxWords) {
       std::string word = TakeWord(rest);
-      CF_ASSIGN_OR_RETURN(word, Expand(at, std::move(word)));
+      CF_ASSIGN_OR_RETURN(word, Expand(at, word));
       words.push_back(std::move(word));
     }
     return Directive(at, name, words);
