@@ -63,8 +63,10 @@ class ClusterTargetTest : public StageTest {
     stage().controller();
     ns_ = stage().NewNamespace();
   }
-  void MakeTarget(const std::string& ns, const std::string& settings = "{}") {
-    stage().Create(ns, Fill(kTarget, {{"from", ns_}, {"settings", settings}}));
+  void MakeTarget(const std::string& ns, const std::string& settings = "{}",
+                  const std::string& from = "") {
+    stage().Create(ns,
+                   Fill(kTarget, {{"from", from.empty() ? ns_ : from}, {"settings", settings}}));
   }
   void MakeWorkflow(const std::string& waves, const std::string& name = "shop",
                     const std::string& secret = "shop-tls") {
@@ -123,13 +125,12 @@ TEST_F(ClusterTargetTest, R52_CopiesGoIntoEveryNamespaceThatIsListedAndAllowsIt)
   MakeWorkflow(Copies(one + ", " + two));
   EXPECT_TRUE(AwaitStalled("in namespace " + two)) << Stalled();
   EXPECT_THAT(Stalled(), HasSubstr("NoTargetMatches"));
-  MakeTarget(two);
-  Change(two, "deploymenttarget/copy",
-         R"({"spec": {"allowedNamespaces": {"from": "Same", "selector": null}}})");
+  MakeTarget(two, "{}", "nobody");
   EXPECT_TRUE(AwaitStalled("ReferenceNotAllowed")) << Stalled();
   EXPECT_THAT(Stalled(), HasSubstr("DeploymentTarget " + two + "/copy does not allow"));
   EXPECT_EQ(stage().SecretValue(one, "copy-tls", "tls.crt"), "") << "nothing starts before";
-  Change(two, "deploymenttarget/copy", R"({"spec": {"allowedNamespaces": {"from": "All"}}})");
+  Change(two, "deploymenttarget/copy",
+         R"({"spec": {"allowedNamespaces": {"from": "All", "selector": null}}})");
   Json run = stage().AwaitState(ns_, "shop", "Succeeded", 60);
   EXPECT_EQ(run["spec"]["plan"]["targets"].size(), 3u);
   const std::string wanted = stage().SecretValue(ns_, "shop-tls", "tls.crt");
@@ -162,10 +163,9 @@ TEST_F(ClusterTargetTest, R52_ACopyIsNotTakenFromAnotherWorkflowNorFromPeople) {
   const Json taken = stage().Get("secrets", one, "copy-tls");
   MakeWorkflow(Copies(one), "thief", "thief-tls");
   // The checks see it before anything is issued.
-  stage().AwaitRun(ns_, "thief", "refused by the checks", [&](Json& run) {
-    return run["status"].value("waitingFor", "").find("belongs to workflow " + ns_ + "/shop") !=
-           std::string::npos;
-  });
+  Json run = stage().AwaitState(ns_, "thief", "Failed", 60);
+  EXPECT_THAT(run["status"]["message"].get<std::string>(),
+              HasSubstr("belongs to workflow " + ns_ + "/shop"));
   EXPECT_EQ(stage().Get("secrets", one, "copy-tls"), taken);
   // The copy in the first namespace stays, when the second one's Secret is somebody's.
   MakeTarget(two);
@@ -175,13 +175,9 @@ TEST_F(ClusterTargetTest, R52_ACopyIsNotTakenFromAnotherWorkflowNorFromPeople) {
              {"matchLabels": {"tls": "shop"}, "namespaces": [")" +
              one + R"(", ")" + two + R"("]}, "kubernetes": {"secretName": "copy-tls"}}]}]}}})");
   AskFor("second");
-  stage().AwaitRun(
-      ns_, "shop", "refused by the checks",
-      [&](Json& run) {
-        return run["status"].value("waitingFor", "").find("Secret " + two + "/copy-tls") !=
-               std::string::npos;
-      },
-      40, 2);
+  Json second = stage().AwaitState(ns_, "shop", "Failed", 60, 2);
+  EXPECT_THAT(second["status"]["message"].get<std::string>(),
+              HasSubstr("Secret " + two + "/copy-tls"));
   EXPECT_EQ(stage().SecretValue(two, "copy-tls", "tls.crt"), "theirs");
   EXPECT_EQ(stage().SecretValue(one, "copy-tls", "tls.crt"),
             stage().SecretValue(ns_, "shop-tls", "tls.crt"));

@@ -110,6 +110,8 @@ Json Stage::NewestRun(const std::string& ns, const std::string& workflow) {
       newest = std::move(run);
     }
   }
+  // One that nobody has taken up yet says nothing.
+  if (!newest.is_null() && newest["status"].is_null()) newest["status"] = Json::object();
   return newest;
 }
 
