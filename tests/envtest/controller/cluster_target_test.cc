@@ -252,14 +252,26 @@ TEST_F(ClusterTargetTest, R52_R61_R80_AListenerNamesTheSecretAndGoesBackWithIt) 
   stage().Delete("targets", ns_, "copy");
   MakeTarget(ns_, "{gateways: [edge]}");
   EXPECT_TRUE(AwaitReady(ns_, "True"));
-  // The second wave cannot be: what the first has done is taken back.
-  stage().MakeSecret(ns_, "theirs", {{"x", "y"}}, false);
   const std::string first =
       "{name: edge, targets: [{targetRef: {name: copy}, kubernetes: {secretName: edge-tls, "
       "gateway: {name: edge, listeners: [https]}}}]}";
-  MakeWorkflow("[" + first +
-               ", {name: last, targets: [{targetRef: {name: copy}, kubernetes: {secretName: "
-               "theirs}}]}]");
+  const std::string waves =
+      "[" + first +
+      ", {name: last, targets: [{targetRef: {name: copy}, kubernetes: {secretName: theirs}}]}]";
+  stage().Create(ns_,
+                 Fill(kWorkflow, {{"name", "shop"}, {"secret", "shop-tls"}, {"waves", waves}}) +
+                     "  approval: {requester: Allowed, deployment: {layers: [{name: ops, "
+                     "approvers: {users: [dora@example.com]}}]}}\n");
+  const auto approve = [&](int number) {
+    Json asks = stage().AwaitGate(ns_, "shop", "deployment", 60, number);
+    Answer done = stage().Annotate(ns_, "workflowrun/" + NameOf(asks),
+                                   "certflow.dev/approve=deployment", kDora);
+    EXPECT_TRUE(done.ok()) << done.err;
+  };
+  // The second wave cannot be, which the checks could not see: what the first did is taken back.
+  stage().AwaitGate(ns_, "shop", "deployment", 60);
+  stage().MakeSecret(ns_, "theirs", {{"x", "y"}}, false);
+  approve(1);
   Json run = stage().AwaitState(ns_, "shop", "RolledBack", 60);
   const auto listener = [&] { return GetJson(ns_, "gateway/edge")["spec"]["listeners"][1]; };
   EXPECT_EQ(listener()["tls"]["certificateRefs"][0]["name"], "old-tls");
@@ -270,6 +282,7 @@ TEST_F(ClusterTargetTest, R52_R61_R80_AListenerNamesTheSecretAndGoesBackWithIt) 
              {"targetRef": {"name": "copy"}, "kubernetes": {"secretName": "edge-tls",
               "gateway": {"name": "edge", "listeners": ["https"]}}}]}]}}})");
   AskFor("second");
+  approve(2);
   run = stage().AwaitState(ns_, "shop", "Succeeded", 60, 2);
   EXPECT_EQ(listener()["tls"]["certificateRefs"].size(), 1u);
   EXPECT_EQ(listener()["tls"]["certificateRefs"][0]["name"], "edge-tls");
