@@ -109,6 +109,8 @@ std::vector<api::Evidence> ValidationStep::ProbeAll(const Context& ctx, const St
     } else {
       found.emplace_back();
       found.back().message = Sanitize(served.error().message, 512);
+      // Where it is not known that anything good was there, silence is no sign of what is gone.
+      found.back().passed = expected.good.empty();
     }
     for (api::Evidence& evidence : found) {
       evidence.endpoint = endpoint;
