@@ -71,13 +71,12 @@ api::Evidence Judge(const seams::Served& served, const Expected& accepted) {
   evidence.tls_version = served.tls_version;
   evidence.not_after = served.not_after;
   const bool anything = accepted.good.empty() && served.fingerprint != accepted.gone;
-  if (anything || Contains(accepted.before, served.fingerprint)) {
-    evidence.passed = true;
-  } else if (accepted.good.empty()) {
+  const bool as_before = anything || Contains(accepted.before, served.fingerprint);
+  if (!as_before && accepted.good.empty()) {
     evidence.message = "still serves " + accepted.gone.substr(0, 16);
-  } else if (!Contains(accepted.good, served.fingerprint)) {
+  } else if (!as_before && !Contains(accepted.good, served.fingerprint)) {
     evidence.message = "serves another certificate than " + accepted.good.front().substr(0, 16);
-  } else if (served.fault) {
+  } else if (!as_before && served.fault) {
     evidence.message = served.fault->reason + ": " + served.fault->message;
   } else {
     evidence.passed = true;
