@@ -238,8 +238,8 @@ TEST_F(PurgersTest, PartiesAreTheHostsThatAreTalkedTo) {
   EXPECT_EQ(registry_->PartyOf(Channel("cloudflare", settings)).name,
             "purge/api.cloudflare.com:443");
   settings = FastlySettings();
-  settings["baseURL"] = "https://proxy.example.com:8443/fastly";
-  EXPECT_EQ(registry_->PartyOf(Channel("fastly", settings)).name, "purge/proxy.example.com:8443");
+  settings["baseURL"] = "https://api.example.com:8443/fastly";
+  EXPECT_EQ(registry_->PartyOf(Channel("fastly", settings)).name, "purge/api.example.com:8443");
 }
 
 TEST_F(PurgersTest, TheServersCertificateIsVerified) {
