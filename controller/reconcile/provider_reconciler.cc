@@ -29,7 +29,8 @@ void Apply(const Result<seams::Readiness>& found, WallTime now, api::ProviderObj
     std::string message = found->message;
     if (warned) message += "; warning: " + found->warning;
     api::SetCondition(status.conditions, api::kReady, kTrue,
-                      warned ? "UsableWithWarning" : "Usable", Sanitize(message), generation, now);
+                      warned ? api::kUsableWithWarning : "Usable", Sanitize(message), generation,
+                      now);
     api::RemoveCondition(status.conditions, api::kStalled);
     return;
   }

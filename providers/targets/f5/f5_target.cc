@@ -31,7 +31,7 @@ class F5Target : public seams::Target {
   Result<View> Read(const Context& ctx, const Binding& at);
   Result<void> FollowFailover(const Context& ctx, const Binding& at);
   Result<void> RequireActive(const Context& ctx);
-  Result<void> NoteSettling(const Context& ctx, const Binding& at, seams::TargetState& state);
+  Result<void> NoteSettling(const Context& ctx, seams::TargetState& state);
   Result<Installed> Installation(const Context& ctx, const std::string& owner,
                                  const std::string& version);
   Result<void> Switch(const Context& ctx, const ChangeSet& set, const FileObject* cert);
@@ -85,7 +85,7 @@ Result<void> F5Target::FollowFailover(const Context& ctx, const Binding& at) {
 
 // After a switch the group has to become equal. What nobody works on is asked for again
 // (`running`).
-Result<void> F5Target::NoteSettling(const Context& ctx, const Binding&, seams::TargetState& state) {
+Result<void> F5Target::NoteSettling(const Context& ctx, seams::TargetState& state) {
   CF_ASSIGN_OR_RETURN(const std::string status, access_.SyncState(ctx, false));
   if (status == kInSync || !access_.settings().sync) return {};
   CF_ASSIGN_OR_RETURN(const Pair::Group group, access_.Group(ctx));
@@ -113,7 +113,7 @@ Result<seams::TargetState> F5Target::Observe(const Context& ctx, const Binding& 
   for (const auto& [version, installed] : staged_) {
     if (version != state.active) state.staged.push_back(version);
   }
-  CF_RETURN_IF_ERROR(NoteSettling(ctx, at, state));
+  CF_RETURN_IF_ERROR(NoteSettling(ctx, state));
   return state;
 }
 

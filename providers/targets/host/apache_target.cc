@@ -1,6 +1,5 @@
 #include "providers/targets/host/apache_target.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "providers/targets/host/apache_config.h"

@@ -1,8 +1,8 @@
 #include "providers/targets/host/nginx_target.h"
 
-#include <algorithm>
 #include <utility>
 
+#include "providers/targets/host/config_dump.h"
 #include "providers/targets/host/host_settings.h"
 #include "providers/targets/host/host_target.h"
 #include "providers/targets/host/named_place.h"
@@ -15,9 +15,7 @@ namespace {
 std::string FirstNginxError(std::string_view output) {
   std::string_view alert, last;
   while (!output.empty()) {
-    const std::size_t end = std::min(output.find('\n'), output.size());
-    const std::string_view line = output.substr(0, end);
-    output.remove_prefix(std::min(end + 1, output.size()));
+    const std::string_view line = TakeLine(output);
     if (line.find("[emerg]") != std::string_view::npos) return std::string(line);
     const bool grave = line.find("[alert]") != std::string_view::npos ||
                        line.find("[crit]") != std::string_view::npos ||
