@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "controller/kube/document_json.h"
+#include "controller/reconcile/regarding.h"
 
 namespace certflow::reconcile {
 
@@ -31,10 +32,6 @@ void Collect(const api::ObjectMeta& meta, bool on_workflow, const auto& add) {
     api::DecisionKind kind = api::DecisionKindOf(key);
     if (kind != api::DecisionKind::kNone) add(key, value, kind, on_workflow);
   }
-}
-
-kube::EventRegarding Regarding(const api::Run& run) {
-  return {std::string(api::kApiVersion), "WorkflowRun", run.meta.ns, run.meta.name, run.meta.uid};
 }
 
 // What stands on the workflow since before the run was made, for an earlier run, is history: it is
@@ -180,7 +177,8 @@ Result<bool> ApprovalDesk::TakeIn(const Context& ctx, const api::Workflow* workf
       refusal.source = source;
       if (!IsHistory(written.value, written.on_workflow, run, refusal.time)) {
         ctx.log.Warning("decision refused", {{"user", refusal.user}, {"why", refusal.message}});
-        events_.Record({Regarding(run), true, "DecisionRefused", "Decide", refusal.message});
+        events_.Record({Regarding(api::RunResource(), run.meta), true, "DecisionRefused", "Decide",
+                        refusal.message});
       }
       run.status.refusals.push_back(std::move(refusal));
     }

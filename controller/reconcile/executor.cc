@@ -4,6 +4,7 @@
 #include <future>
 
 #include "controller/base/backoff.h"
+#include "controller/reconcile/regarding.h"
 #include "controller/workflow/approval.h"
 #include "controller/workflow/outbox.h"
 #include "controller/workflow/trigger.h"
@@ -44,10 +45,6 @@ std::string_view FailureEvent(std::string_view step) {
   return workflow::kEventRenewalFailed;
 }
 
-kube::EventRegarding Regarding(const api::Run& run) {
-  return {std::string(api::kApiVersion), "WorkflowRun", run.meta.ns, run.meta.name, run.meta.uid};
-}
-
 std::string GoodText(const api::Plan& plan) {
   if (plan.rollback) {
     return "what " + plan.rollback->run + " had changed is back as it was before";
@@ -63,6 +60,10 @@ bool IsGettingLate(const api::Plan& plan, const api::RunStatus& status, WallTime
   const api::CertificateStatus& last = *status.previous;
   WallTime due = workflow::WhenToRenew(plan.spec, last.not_before, last.not_after).at;
   return now > due + (last.not_after - due) / 2;
+}
+
+api::RunState WaitingState(const api::RunStatus& status) {
+  return workflow::IsMitigating(status) ? api::RunState::kMitigating : api::RunState::kWaiting;
 }
 
 std::string AgainText(const api::LedgerEntry& entry) {
@@ -149,12 +150,28 @@ void Executor::RestUntil(const Context& ctx, Work& work, std::size_t index, std:
                        ctx.clock.Steady() + std::max(look_again, Duration{100})};
 }
 
+// The entry's last attempt failed: its time is on record.
+void Executor::RestToTryAgain(const Context& ctx, Work& work, std::size_t index) const {
+  const api::LedgerEntry& entry = work.run.status.ledger[index];
+  RestUntil(ctx, work, index, AgainText(entry), entry.not_before,
+            std::chrono::duration_cast<Duration>(*entry.not_before - ctx.clock.Now()));
+}
+
+void Executor::RestForPlace(const Context& ctx, Work& work, const Lane& lane) const {
+  RestUntil(ctx, work, lane.index, "a place at " + lane.party.name, std::nullopt,
+            lane.denied->again_after);
+}
+
+steps::StepScope Executor::ScopeOf(Work& work, Lane& lane) const {
+  return {work.run,         work.plan,     work.run.status.ledger[lane.index],
+          parts_.directory, lane.findings, work.scratch};
+}
+
 // All of these entries wait: the queue brings the run back for the first of them.
 Result<runtime::Outcome> Executor::Wait(const Context& ctx, Work& work,
                                         const std::vector<std::size_t>& entries) {
   api::RunStatus& status = work.run.status;
-  status.state =
-      workflow::IsMitigating(status) ? api::RunState::kMitigating : api::RunState::kWaiting;
+  status.state = WaitingState(status);
   status.waiting_for.clear();
   status.until.reset();
   SteadyTime first = SteadyTime::max();
@@ -180,8 +197,7 @@ Result<runtime::Outcome> Executor::KeepProgress(const Context& ctx, Work& work,
   bool lasting = ctx.clock.Now() - work.run.meta.created > kSilentTrouble;
   if (no_write || (!work.progress && !lasting)) return ended;
   api::RunStatus& status = work.run.status;
-  status.state =
-      workflow::IsMitigating(status) ? api::RunState::kMitigating : api::RunState::kWaiting;
+  status.state = WaitingState(status);
   status.waiting_for = Sanitize("the API server: " + error.message, 256);
   status.until.reset();
   // Best effort: the error that is returned tells of it too.
@@ -227,7 +243,10 @@ Result<runtime::Outcome> Executor::Finish(const Context& ctx, Work& work,
   ctx.log.Info("run ended", {{"state", api::RunStateName(end.state)},
                              {"reason", end.reason},
                              {"message", status.message}});
-  if (!good) parts_.events.Record({Regarding(run), true, end.reason, "Run", status.message});
+  if (!good) {
+    parts_.events.Record(
+        {Regarding(api::RunResource(), run.meta), true, end.reason, "Run", status.message});
+  }
   return runtime::Outcome{};
 }
 
@@ -270,7 +289,7 @@ void Executor::GiveUp(const Context& ctx, Work& work, const api::LedgerEntry& en
   if (!IsRollback(entry.step) || work.plan.rollback) {
     workflow::Tell(work.plan, work.run, FailureEvent(entry.step), entry.id);
   }
-  parts_.events.Record({Regarding(work.run), true, entry.reason,
+  parts_.events.Record({Regarding(api::RunResource(), work.run.meta), true, entry.reason,
                         entry.step.substr(0, entry.step.find('-')),
                         entry.step + " failed: " + entry.message});
 }
@@ -297,11 +316,10 @@ Executor::Ended Executor::Fail(const Context& ctx, Work& work, std::size_t index
                                                {"error", entry.message}});
   if (entry.step == workflow::kStepPurge && entry.attempts == workflow::kPurgeQuietAttempts) {
     workflow::Tell(work.plan, work.run, workflow::kEventMitigating, entry.id);
-    parts_.events.Record({Regarding(work.run), true, entry.reason, "Purge",
+    parts_.events.Record({Regarding(api::RunResource(), work.run.meta), true, entry.reason, "Purge",
                           "a cache still serves the old content: " + entry.message});
   }
-  RestUntil(ctx, work, index, AgainText(entry), entry.not_before,
-            std::chrono::duration_cast<Duration>(*entry.not_before - now));
+  RestToTryAgain(ctx, work, index);
   return std::nullopt;
 }
 
@@ -309,8 +327,7 @@ Executor::Ended Executor::Fail(const Context& ctx, Work& work, std::size_t index
 template <typename Call>
 void Executor::AtParty(Work& work, Lane& lane, runtime::GateKeeper::Access access,
                        const Call& call) const {
-  steps::StepScope scope{work.run,         work.plan,     work.run.status.ledger[lane.index],
-                         parts_.directory, lane.findings, work.scratch};
+  const steps::StepScope scope = ScopeOf(work, lane);
   runtime::GateKeeper::Denied denied;
   auto pass =
       parts_.gates.Enter(lane.party.name, access, &denied, {lane.party.actions, lane.party.reads});
@@ -339,8 +356,7 @@ void Executor::Act(const Context& ctx, Work& work, Lane& lane) const {
 // What was seen: the entry is through, waits, or needs its action.
 Executor::Ended Executor::Judge(const Context& ctx, Work& work, Lane& lane) {
   if (lane.denied) {
-    RestUntil(ctx, work, lane.index, "a place at " + lane.party.name, std::nullopt,
-              lane.denied->again_after);
+    RestForPlace(ctx, work, lane);
     return std::nullopt;
   }
   MergeFindings(work.run.status, std::exchange(lane.findings, {}));
@@ -392,8 +408,7 @@ Executor::Ended Executor::Intend(const Context& ctx, Work& work, const std::vect
 
 Executor::Ended Executor::Record(const Context& ctx, Work& work, Lane& lane) {
   if (!lane.acted) {
-    RestUntil(ctx, work, lane.index, "a place at " + lane.party.name, std::nullopt,
-              lane.denied->again_after);
+    RestForPlace(ctx, work, lane);
     return std::nullopt;
   }
   api::RunStatus& status = work.run.status;
@@ -434,8 +449,7 @@ Executor::Ended Executor::TakeTurn(const Context& ctx, Work& work,
     if (rest != work.rests.end() && rest->second.look_again > ctx.clock.Steady()) continue;
     const WallTime now = ctx.clock.Now();
     if (entry.not_before && *entry.not_before > now) {
-      RestUntil(ctx, work, index, AgainText(entry), entry.not_before,
-                std::chrono::duration_cast<Duration>(*entry.not_before - now));
+      RestToTryAgain(ctx, work, index);
       continue;
     }
     if (!entry.started_at) entry.started_at = now;
@@ -447,9 +461,7 @@ Executor::Ended Executor::TakeTurn(const Context& ctx, Work& work,
                   MakeError(ErrorCode::kInvalid, "StepUnknown",
                             "this version of certflow has no step " + entry.step));
     }
-    steps::StepScope scope{work.run,         work.plan,      entry,
-                           parts_.directory, lane->findings, work.scratch};
-    lane->party = lane->step->Party(scope);
+    lane->party = lane->step->Party(ScopeOf(work, *lane));
     work.rests.erase(index);
     lanes.push_back(std::move(lane));
   }
@@ -464,9 +476,7 @@ Executor::Ended Executor::TakeTurn(const Context& ctx, Work& work,
   for (const auto& lane : lanes) all.push_back(lane.get());
   // A run that hangs in its first reconcile has to say where. Others need no such write.
   const bool may_hang = !work.started && std::any_of(all.begin(), all.end(), [&](Lane* lane) {
-    steps::StepScope scope{work.run,         work.plan,      status.ledger[lane->index],
-                           parts_.directory, lane->findings, work.scratch};
-    return lane->step->MayHang(scope);
+    return lane->step->MayHang(ScopeOf(work, *lane));
   });
   if (may_hang) {
     if (auto written = Persist(ctx, work); !written.ok()) return written.error();

@@ -51,6 +51,7 @@ class Executor {
   Ended TakeTurn(const Context& ctx, Work& work, const std::vector<std::size_t>& entries);
   template <typename Call>
   void AtParty(Work& work, Lane& lane, runtime::GateKeeper::Access access, const Call& call) const;
+  steps::StepScope ScopeOf(Work& work, Lane& lane) const;
   void Look(const Context& ctx, Work& work, Lane& lane) const;
   void Act(const Context& ctx, Work& work, Lane& lane) const;
   Ended Judge(const Context& ctx, Work& work, Lane& lane);
@@ -61,6 +62,8 @@ class Executor {
   void GiveUp(const Context& ctx, Work& work, const api::LedgerEntry& entry);
   void RestUntil(const Context& ctx, Work& work, std::size_t index, std::string waiting_for,
                  std::optional<WallTime> until, Duration look_again) const;
+  void RestToTryAgain(const Context& ctx, Work& work, std::size_t index) const;
+  void RestForPlace(const Context& ctx, Work& work, const Lane& lane) const;
   Result<runtime::Outcome> Wait(const Context& ctx, Work& work,
                                 const std::vector<std::size_t>& entries);
   Result<runtime::Outcome> KeepProgress(const Context& ctx, Work& work,

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "controller/base/backoff.h"
+#include "controller/reconcile/regarding.h"
 #include "controller/workflow/outbox.h"
 
 namespace certflow::reconcile {
@@ -52,12 +53,8 @@ void OutboxSender::BookFailure(const Context& ctx, const api::Run& run, api::Out
   entry.state = api::OutboxState::kFailed;
   entry.next_attempt.reset();
   ctx.log.Error("notification failed", {{"event", entry.event}, {"error", entry.message}});
-  events_.Record(
-      {{std::string(api::kApiVersion), "WorkflowRun", run.meta.ns, run.meta.name, run.meta.uid},
-       true,
-       "NotificationFailed",
-       "Notify",
-       entry.event + " to " + entry.channel.name + ": " + entry.message});
+  events_.Record({Regarding(api::RunResource(), run.meta), true, "NotificationFailed", "Notify",
+                  entry.event + " to " + entry.channel.name + ": " + entry.message});
 }
 
 std::optional<Duration> OutboxSender::SendOne(const Context& ctx, const api::Run& run,

@@ -1,6 +1,7 @@
 #include "controller/reconcile/provider_reconciler.h"
 
 #include "controller/base/backoff.h"
+#include "controller/reconcile/regarding.h"
 #include "controller/reconcile/store_directory.h"
 
 namespace certflow::reconcile {
@@ -128,12 +129,8 @@ Result<runtime::Outcome> ProviderReconciler::Record(const Context& ctx, const st
     const api::Condition& ready = *api::FindCondition(object.status.conditions, api::kReady);
     bool wrong = !found.ok() || !found->warning.empty();
     if (wrong && ReasonOfReady(stored) != ready.reason) {
-      events_.Record({{std::string(api::kApiVersion), resource_.kind, object.meta.ns,
-                       object.meta.name, object.meta.uid},
-                      true,
-                      ready.reason,
-                      "Check",
-                      ready.message});
+      events_.Record(
+          {Regarding(resource_, object.meta), true, ready.reason, "Check", ready.message});
     }
   }
   return runtime::Outcome{PlanNext(ctx, key, found)};

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "controller/reconcile/regarding.h"
 #include "controller/workflow/ledger.h"
 #include "controller/workflow/run_id.h"
 
@@ -43,11 +44,6 @@ bool LeavesSomethingOutside(const api::WorkflowSpec& spec, const std::string& au
                        [](const auto& use) { return use.type != "kubernetes"; });
   });
   return host || authority_type != "ca";
-}
-
-kube::EventRegarding Regarding(const api::Workflow& workflow) {
-  return {std::string(api::kApiVersion), "CertificateWorkflow", workflow.meta.ns,
-          workflow.meta.name, workflow.meta.uid};
 }
 
 std::string Get(const api::ObjectMeta& meta, std::string_view annotation) {
@@ -282,9 +278,10 @@ Result<bool> WorkflowReconciler::AnswerRollback(const Context& ctx, const api::W
   auto request = OpenRollbackRequest(runs);
   if (!request) return false;
   api::Run asked = request->run;
+  const std::string payload = asked.meta.name + " " + request->source;
   for (const auto& run : runs) {
     if (run->trigger.reason != api::TriggerReason::kRollbackRequested) continue;
-    if (run->trigger.payload != asked.meta.name + " " + request->source) continue;
+    if (run->trigger.payload != payload) continue;
     asked.status.rollback = api::RollbackAnswer{request->source, run->meta.name};
     CF_RETURN_IF_ERROR(writer_.Write(ctx, asked));
     return true;
@@ -292,7 +289,7 @@ Result<bool> WorkflowReconciler::AnswerRollback(const Context& ctx, const api::W
   const WallTime now = ctx.clock.Now();
   api::Trigger trigger;
   trigger.reason = api::TriggerReason::kRollbackRequested;
-  trigger.payload = asked.meta.name + " " + request->source;
+  trigger.payload = payload;
   auto proved = guard_.ProvedSince(ctx);
   if (!proved.ok() && proved.error().code != ErrorCode::kRefused) return proved.error();
   if (proved.ok()) trigger.requested_by = workflow::RequesterOf(request->annotation);
@@ -306,12 +303,8 @@ Result<bool> WorkflowReconciler::AnswerRollback(const Context& ctx, const api::W
   if (!rollback.ok()) {
     const std::string message = "not rolled back: " + rollback.error().message;
     asked.status.refusals.push_back({now, request->source, trigger.requested_by, message});
-    events_.Record({{std::string(api::kApiVersion), "WorkflowRun", asked.meta.ns, asked.meta.name,
-                     asked.meta.uid},
-                    true,
-                    "RollbackRefused",
-                    "Rollback",
-                    message});
+    events_.Record(
+        {Regarding(api::RunResource(), asked.meta), true, "RollbackRefused", "Rollback", message});
     CF_RETURN_IF_ERROR(writer_.Write(ctx, asked));
     return true;
   }
@@ -351,7 +344,8 @@ void WorkflowReconciler::Deleted(const api::Workflow& workflow) {
     return !api::IsTerminal(run->status.state);
   });
   const api::Run* active = open == runs.end() ? nullptr : open->get();
-  events_.Record({Regarding(workflow), active != nullptr, "AutomationStopped", "Delete",
+  events_.Record({Regarding(api::WorkflowResource(), workflow.meta), active != nullptr,
+                  "AutomationStopped", "Delete",
                   active == nullptr
                       ? "the workflow was deleted; certificates in use stay as they are"
                       : "the workflow was deleted while " + active->DisplayName() +
@@ -374,7 +368,8 @@ Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::
   auto spec = api::DecodeWorkflowSpec(workflow.spec_json, workflow.meta.ns);
   if (!spec.ok()) {
     verdict = {"Stalled", std::nullopt, true, spec.error().reason, spec.error().message};
-    events_.Record({Regarding(workflow), true, verdict.reason, "Validate", verdict.message});
+    events_.Record({Regarding(api::WorkflowResource(), workflow.meta), true, verdict.reason,
+                    "Validate", verdict.message});
     ShowActive(nullptr, status);
     SetConditions(workflow, nullptr, verdict, now, status);
     status.phase = verdict.phase;
@@ -418,7 +413,8 @@ Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::
     status.phase = verdict.phase;
     bool told = api::FindCondition(stored->status.conditions, api::kStalled) != nullptr;
     if (!told) {
-      events_.Record({Regarding(workflow), true, verdict.reason, "Start", verdict.message});
+      events_.Record({Regarding(api::WorkflowResource(), workflow.meta), true, verdict.reason,
+                      "Start", verdict.message});
     }
     CF_RETURN_IF_ERROR(WriteIfChanged(wctx, workflow, before));
     return started.error();
@@ -427,7 +423,8 @@ Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::
     verdict = {"Stalled", halted->until, true, halted->reason, halted->message};
     const api::Condition* old = api::FindCondition(stored->status.conditions, api::kStalled);
     if (old == nullptr || old->reason != halted->reason) {
-      events_.Record({Regarding(workflow), true, halted->reason, "Start", halted->message});
+      events_.Record({Regarding(api::WorkflowResource(), workflow.meta), true, halted->reason,
+                      "Start", halted->message});
     }
   } else {
     verdict = {spec->suspend        ? "Suspended"

@@ -4,6 +4,7 @@
 
 #include "controller/net/address.h"
 #include "controller/pki/certificate.h"
+#include "controller/steps/target_access.h"
 
 namespace certflow::steps {
 
@@ -153,15 +154,6 @@ bool ChecksStep::MayHang(const StepScope& scope) const {
                      });
 }
 
-Result<seams::TargetState> ChecksStep::See(const Context& ctx, const StepScope& scope,
-                                           const seams::TargetRef& target) {
-  auto& kept = scope.scratch.TargetSlot(target.binding.id);
-  if (!kept) {
-    CF_ASSIGN_OR_RETURN(kept, parts_.connector.ConnectTarget(ctx, target));
-  }
-  return kept->Observe(ctx.WithTimeout(kLookLimit), target.binding);
-}
-
 // What would stop the deployment is said before a certificate is asked for. What may be over by
 // then (a host that does not answer, a configuration that somebody broke) is a warning.
 Result<std::optional<Duration>> ChecksStep::LookAt(const Context& ctx, const StepScope& scope,
@@ -188,7 +180,11 @@ Result<std::optional<Duration>> ChecksStep::LookAt(const Context& ctx, const Ste
   if (!pass) {
     return book.Warning("Target", planned.id, party.name + " is left alone for now"), looked;
   }
-  auto state = See(ctx, scope, target);
+  const auto see = [&]() -> Result<seams::TargetState> {
+    CF_ASSIGN_OR_RETURN(auto connected, ConnectOnce(ctx, scope, parts_.connector, target));
+    return connected->Observe(ctx.WithTimeout(kLookLimit), target.binding);
+  };
+  auto state = see();
   pass->Leave(state.ok() || !IsPartyTrouble(state.error()));
   if (!state.ok()) {
     if (IsApiServerTrouble(state.error()) || ctx.stopped()) return state.error();

@@ -37,8 +37,6 @@ class ChecksStep : public Step {
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
 
  private:
-  Result<seams::TargetState> See(const Context& ctx, const StepScope& scope,
-                                 const seams::TargetRef& target);
   // How long to wait for a place at the target, where there is none.
   Result<std::optional<Duration>> LookAt(const Context& ctx, const StepScope& scope,
                                          const api::PlannedTarget& planned,

@@ -25,6 +25,15 @@ std::string Describe(const seams::Placement& placement) {
 
 }  // namespace
 
+Result<seams::Target*> ConnectOnce(const Context& ctx, const StepScope& scope,
+                                   seams::Connector& connector, const seams::TargetRef& target) {
+  auto& kept = scope.scratch.TargetSlot(target.binding.id);
+  if (!kept) {
+    CF_ASSIGN_OR_RETURN(kept, connector.ConnectTarget(ctx, target));
+  }
+  return kept.get();
+}
+
 Result<ConnectedTarget> ConnectTargetOf(const Context& ctx, const StepScope& scope,
                                         seams::Connector& connector,
                                         const api::LedgerEntry& entry) {
@@ -34,11 +43,8 @@ Result<ConnectedTarget> ConnectTargetOf(const Context& ctx, const StepScope& sco
                      "the plan has no target " + entry.target);
   }
   CF_ASSIGN_OR_RETURN(auto resolved, ResolveTarget(scope, *target));
-  auto& kept = scope.scratch.TargetSlot(target->id);
-  if (!kept) {
-    CF_ASSIGN_OR_RETURN(kept, connector.ConnectTarget(ctx, resolved));
-  }
-  return ConnectedTarget{kept.get(), std::move(resolved.binding)};
+  CF_ASSIGN_OR_RETURN(seams::Target * connected, ConnectOnce(ctx, scope, connector, resolved));
+  return ConnectedTarget{connected, std::move(resolved.binding)};
 }
 
 seams::Party PartyOfTarget(const StepScope& scope, const seams::Connector& connector) {

@@ -12,7 +12,10 @@ struct ConnectedTarget {
   seams::Binding binding;
 };
 
-// The target of the scope's entry, connected once a reconcile. kInvalid "TargetNotInPlan",
+// The target, connected once a reconcile; the scratch's.
+Result<seams::Target*> ConnectOnce(const Context& ctx, const StepScope& scope,
+                                   seams::Connector& connector, const seams::TargetRef& target);
+// The target of the entry, connected once a reconcile. kInvalid "TargetNotInPlan",
 // "TargetTypeMismatch"; beyond that the errors of Directory and Connector.
 Result<ConnectedTarget> ConnectTargetOf(const Context& ctx, const StepScope& scope,
                                         seams::Connector& connector, const api::LedgerEntry& entry);

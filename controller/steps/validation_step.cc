@@ -45,18 +45,11 @@ void AddOnce(const std::vector<std::string>& from, std::vector<std::string>& to)
 // Those of the waves up to `wave`; in the end, and where no wave names its own, all.
 std::vector<std::string> EndpointsUpTo(const api::WorkflowSpec& spec, int wave, bool all) {
   std::vector<std::string> out;
-  bool any = false;
   for (std::size_t i = 0; i < spec.waves.size(); ++i) {
-    any |= !spec.waves[i].endpoints.empty();
     if (all || static_cast<int>(i) <= wave) AddOnce(spec.waves[i].endpoints, out);
   }
-  if (all || !any) AddOnce(spec.endpoints, out);
+  if (all || !workflow::WavesNameEndpoints(spec)) AddOnce(spec.endpoints, out);
   return out;
-}
-
-bool NamesOwnEndpoints(const api::WorkflowSpec& spec) {
-  return std::any_of(spec.waves.begin(), spec.waves.end(),
-                     [](const api::Wave& wave) { return !wave.endpoints.empty(); });
 }
 
 bool Contains(const std::vector<std::string>& list, const std::string& what) {
@@ -129,7 +122,7 @@ Expected ValidationStep::ExpectedOf(const StepScope& scope) const {
     bool last = IsLastWave(scope);
     if (status.certificate) out.good.push_back(status.certificate->fingerprint);
     // An endpoint of a wave that is still to come may serve what it did.
-    if (!last && !NamesOwnEndpoints(spec) && status.previous) {
+    if (!last && !workflow::WavesNameEndpoints(spec) && status.previous) {
       out.good.push_back(status.previous->fingerprint);
     }
     out.endpoints = EndpointsUpTo(spec, workflow::WaveOf(scope.entry), last);

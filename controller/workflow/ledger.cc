@@ -7,10 +7,13 @@
 
 namespace certflow::workflow {
 
-bool HasEndpoints(const api::WorkflowSpec& spec) {
-  return !spec.endpoints.empty() ||
-         std::any_of(spec.waves.begin(), spec.waves.end(),
+bool WavesNameEndpoints(const api::WorkflowSpec& spec) {
+  return std::any_of(spec.waves.begin(), spec.waves.end(),
                      [](const api::Wave& wave) { return !wave.endpoints.empty(); });
+}
+
+bool HasEndpoints(const api::WorkflowSpec& spec) {
+  return !spec.endpoints.empty() || WavesNameEndpoints(spec);
 }
 
 namespace {
@@ -43,19 +46,13 @@ void AddTargets(const api::Plan& plan, int wave, std::vector<LedgerEntry>& out) 
   }
 }
 
-void AddValidation(const api::Plan& plan, int wave, std::vector<LedgerEntry>& out) {
-  std::string id = "validation/" + std::to_string(wave);
-  if (!HasEndpoints(plan.spec)) {
-    out.push_back(Skipped(id, kStepValidation, "NoEndpoints",
-                          "the plan names no endpoints; each target was read back instead"));
-  } else {
-    out.push_back(Entry(id, kStepValidation));
-  }
+void AddValidation(const api::Plan& plan, std::string id, std::string_view step,
+                   std::vector<LedgerEntry>& out) {
+  out.push_back(HasEndpoints(plan.spec)
+                    ? Entry(std::move(id), step)
+                    : Skipped(std::move(id), step, "NoEndpoints",
+                              "the plan names no endpoints; each target was read back instead"));
 }
-
-}  // namespace
-
-namespace {
 
 void AddDeploymentGate(const api::Plan& plan, std::vector<LedgerEntry>& out) {
   if (plan.spec.deployment_gate) {
@@ -84,12 +81,7 @@ std::vector<LedgerEntry> MakeRollbackLedger(const api::Plan& plan) {
     out.push_back(Entry("rollback/" + item.target, kStepRollback, item.target));
     out.back().memo = item.memo;
   }
-  if (!HasEndpoints(plan.spec)) {
-    out.push_back(Skipped("rollback-validation", kStepRollbackValidation, "NoEndpoints",
-                          "the plan names no endpoints; each target was read back instead"));
-  } else {
-    out.push_back(Entry("rollback-validation", kStepRollbackValidation));
-  }
+  AddValidation(plan, "rollback-validation", kStepRollbackValidation, out);
   return out;
 }
 
@@ -115,7 +107,7 @@ std::vector<LedgerEntry> MakeLedger(const api::Plan& plan) {
   for (int wave = 0; wave < waves; ++wave) {
     AddTargets(plan, wave, out);
     if (wave == waves - 1) AddPurges(plan, out);
-    AddValidation(plan, wave, out);
+    AddValidation(plan, "validation/" + std::to_string(wave), kStepValidation, out);
   }
   out.push_back(Entry("complete", kStepComplete));
   return out;

@@ -68,6 +68,8 @@ int WaveOf(const api::LedgerEntry& entry);
 
 // Whether the plan names anything to prove the certificate at, for all waves or for one.
 bool HasEndpoints(const api::WorkflowSpec& spec);
+// Whether any wave names endpoints of its own.
+bool WavesNameEndpoints(const api::WorkflowSpec& spec);
 
 // What is left of the run is a purge that failed kPurgeQuietAttempts times or more.
 inline constexpr int kPurgeQuietAttempts = 3;
