@@ -36,17 +36,10 @@ Result<SecretBytes> Needed(const Context& ctx, seams::SecretStore& secrets, cons
                        "a Secret that holds the credential");
 }
 
-// Trailing line breaks are what editors and `echo` leave in a Secret; no credential ends with one.
-SecretBytes Trimmed(const SecretBytes& secret) {
-  std::string_view text = secret.Reveal();
-  while (text.ends_with('\n') || text.ends_with('\r')) text.remove_suffix(1);
-  return SecretBytes(text);
-}
-
 Result<SecretBytes> Credential(const Context& ctx, seams::SecretStore& secrets, const json& holder,
                                const char* field, const std::string& ns) {
   CF_ASSIGN_OR_RETURN(const SecretBytes secret, Needed(ctx, secrets, holder, field, ns));
-  return Trimmed(secret);
+  return SecretBytes(seams::WithoutLineEnd(secret.Reveal()));
 }
 
 Result<http::OAuth2Login> ReadOAuth2(const Context& ctx, seams::SecretStore& secrets,
@@ -140,6 +133,21 @@ Result<Connected> ReadServer(const Context& ctx, seams::SecretStore& secrets,
   return out;
 }
 
+// Of a cache that is known by its name: a token, and trust in its server.
+struct CacheAccess {
+  std::shared_ptr<const net::TlsOptions> tls;
+  SecretBytes token;
+};
+
+Result<CacheAccess> ReadCacheAccess(const Context& ctx, seams::SecretStore& secrets,
+                                    const seams::ProviderRef& channel) {
+  const json settings = ParseSettingsObject(channel.settings);
+  CacheAccess out;
+  CF_ASSIGN_OR_RETURN(out.tls, ReadTls(ctx, secrets, settings, channel.ns));
+  CF_ASSIGN_OR_RETURN(out.token, Credential(ctx, secrets, settings, "tokenSecretRef", channel.ns));
+  return out;
+}
+
 Error NotAPurger(const seams::ProviderRef& channel) {
   return MakeError(ErrorCode::kInvalid, "NotAPurger",
                    "the channel " + channel.name + " of type " + channel.type +
@@ -178,36 +186,29 @@ Result<std::unique_ptr<seams::Purger>> HttpObjects::ConnectPurger(
     return http::MakeHttpPurger(channel.settings, std::move(at.server), std::move(at.login),
                                 parts_.http);
   }
-  const json settings = ParseSettingsObject(channel.settings);
-  CF_ASSIGN_OR_RETURN(auto tls, ReadTls(ctx, parts_.secrets, settings, channel.ns));
-  CF_ASSIGN_OR_RETURN(SecretBytes token,
-                      Credential(ctx, parts_.secrets, settings, "tokenSecretRef", channel.ns));
+  CF_ASSIGN_OR_RETURN(CacheAccess by, ReadCacheAccess(ctx, parts_.secrets, channel));
   if (channel.type == kTypeCloudflare) {
-    return cloudflare::MakeCloudflarePurger(channel.settings, std::move(token), std::move(tls),
-                                            parts_.http);
+    return cloudflare::MakeCloudflarePurger(channel.settings, std::move(by.token),
+                                            std::move(by.tls), parts_.http);
   }
-  return fastly::MakeFastlyPurger(channel.settings, std::move(token), std::move(tls), parts_.http);
+  return fastly::MakeFastlyPurger(channel.settings, std::move(by.token), std::move(by.tls),
+                                  parts_.http);
 }
 
 Result<seams::Readiness> HttpObjects::CheckPurger(const Context& ctx,
                                                   const seams::ProviderRef& channel) {
-  // Settings and credentials first, as the purge itself will read them.
-  CF_ASSIGN_OR_RETURN(auto purger, ConnectPurger(ctx, channel));
   seams::Readiness out;
-  out.message = "settings and credentials are there";
-  if (channel.type == kTypeHttpPurge) return out;
-  const json settings = ParseSettingsObject(channel.settings);
-  CF_ASSIGN_OR_RETURN(auto tls, ReadTls(ctx, parts_.secrets, settings, channel.ns));
-  CF_ASSIGN_OR_RETURN(SecretBytes token,
-                      Credential(ctx, parts_.secrets, settings, "tokenSecretRef", channel.ns));
-  if (channel.type == kTypeCloudflare) {
-    CF_ASSIGN_OR_RETURN(out.message,
-                        cloudflare::CheckCloudflare(ctx, channel.settings, std::move(token),
-                                                    std::move(tls), parts_.http));
-  } else {
-    CF_ASSIGN_OR_RETURN(out.message, fastly::CheckFastly(ctx, channel.settings, std::move(token),
-                                                         std::move(tls), parts_.http));
+  if (channel.type == kTypeCloudflare || channel.type == kTypeFastly) {
+    CF_ASSIGN_OR_RETURN(CacheAccess by, ReadCacheAccess(ctx, parts_.secrets, channel));
+    const auto check =
+        channel.type == kTypeCloudflare ? cloudflare::CheckCloudflare : fastly::CheckFastly;
+    CF_ASSIGN_OR_RETURN(out.message, check(ctx, channel.settings, std::move(by.token),
+                                           std::move(by.tls), parts_.http));
+    return out;
   }
+  // Nobody can be asked: settings and credentials, as the purge itself will read them.
+  CF_RETURN_IF_ERROR(ConnectPurger(ctx, channel));
+  out.message = "settings and credentials are there";
   return out;
 }
 

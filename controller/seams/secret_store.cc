@@ -41,4 +41,9 @@ Result<SecretBytes> ReadSecretKey(const Context& ctx, SecretStore& store, std::s
   return std::move(found->second);
 }
 
+std::string_view WithoutLineEnd(std::string_view credential) {
+  while (credential.ends_with('\n') || credential.ends_with('\r')) credential.remove_suffix(1);
+  return credential;
+}
+
 }  // namespace certflow::seams

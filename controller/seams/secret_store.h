@@ -52,5 +52,7 @@ Result<void> CheckUsable(const SecretObject& secret);
 // One key of an allowed Secret; kNotFound "SecretMissing" or "SecretKeyMissing" naming both.
 Result<SecretBytes> ReadSecretKey(const Context& ctx, SecretStore& store, std::string_view ns,
                                   std::string_view name, std::string_view key);
+// A credential as it is meant: editors and `echo` leave line breaks at the end of a value.
+std::string_view WithoutLineEnd(std::string_view credential);
 
 }  // namespace certflow::seams

@@ -3,6 +3,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "controller/base/context.h"
@@ -43,8 +44,17 @@ using WayBack = std::map<std::string, std::string>;
 inline constexpr std::size_t kMaxWayBack = 32;
 inline constexpr std::size_t kMaxWayBackBytes = 2048;
 
+// The name of what stood on a target before us: "original-<first 8 of the fingerprint>".
+std::string OriginalVersion(std::string_view fingerprint);
+bool IsOriginal(std::string_view version);
+// kInvalid, "InvalidVersion", for a run's name that would pass for such.
+Result<void> CheckNotOriginal(std::string_view version);
+// A run's or an original's name as it may stand in names, paths and URLs: lower-case letters,
+// digits and "-", which is not the first; at most 63 of them.
+bool IsVersionName(std::string_view version);
+
 // What stands on the target now. `active` names a version, or what stood there before us
-// ("original-<first 8 of fingerprint>"); empty when nothing is there yet.
+// (OriginalVersion); empty when nothing is there yet.
 struct TargetState {
   std::string active;
   std::string fingerprint;  // SHA-256 of the certificate that is configured, or empty

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "controller/kube/document_json.h"
+#include "providers/targets/f5/names.h"
 
 namespace certflow::providers::f5 {
 namespace {
@@ -14,16 +15,9 @@ using nlohmann::json;
 constexpr Duration kLongCall{120'000};
 constexpr Duration kPendingPause{15'000};
 
-Error Unreadable(const std::string& what) {
-  return MakeError(ErrorCode::kUnavailable, "AnswerUnreadable",
-                   what + ": this is no answer of iControl REST");
-}
-
 bool IsGone(const Error& error) {
   return error.code == ErrorCode::kUnavailable || error.code == ErrorCode::kTimeout;
 }
-
-std::string_view NameOf(std::string_view path) { return path.substr(path.rfind('/') + 1); }
 
 // Uploads and tokens that authorise changes are there from 12.1 on.
 Result<void> CheckVersionOf(const DeviceItem& device) {
@@ -43,7 +37,7 @@ Result<Pair::Group> ChooseGroup(const std::vector<DeviceGroup>& groups, const st
   for (const DeviceGroup& group : groups) {
     if (!group.fails_over) continue;
     names += (names.empty() ? "" : ", ") + group.path;
-    if (!wanted.empty() && NameOf(group.path) != NameOf(wanted)) continue;
+    if (!wanted.empty() && LeafOf(group.path) != LeafOf(wanted)) continue;
     if (!found.path.empty()) {
       return MakeError(ErrorCode::kInvalid, "DeviceGroupAmbiguous",
                        "the device is in several groups that fail over (" + Sanitize(names, 300) +
@@ -153,7 +147,7 @@ Result<void> Access::RequireInSync(const Context& ctx) {
   CF_ASSIGN_OR_RETURN(const std::string status, SyncState(ctx, false));
   if (status == kInSync || to_.pair->changed_by_us() || to_.settings.push_pending) return {};
   CF_ASSIGN_OR_RETURN(const Pair::Group group, Group(ctx));
-  const std::string name(NameOf(group.path));
+  const std::string name(LeafOf(group.path));
   return MakeErrorAfter(
       ErrorCode::kUnavailable, "UnsyncedChanges",
       "device group " + Sanitize(name, 128) + " is not in sync (" + Sanitize(status, 64) +
@@ -173,7 +167,7 @@ Result<void> Access::SaveAndSync(const Context& ctx, bool changed) {
   CF_ASSIGN_OR_RETURN(const Pair::Group group, Group(ctx));
   if (group.path.empty() || group.auto_sync || !to_.settings.sync) return {};
   const json body = {{"command", "run"},
-                     {"utilCmdArgs", "config-sync to-group " + std::string(NameOf(group.path))}};
+                     {"utilCmdArgs", "config-sync to-group " + std::string(LeafOf(group.path))}};
   Call sync{"config-sync", "/mgmt/tm/cm", "POST", kube::Dump(body)};
   sync.limit = kLongCall;
   CF_RETURN_IF_ERROR(Do(ctx, sync));

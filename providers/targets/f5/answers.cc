@@ -5,6 +5,8 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "providers/targets/f5/names.h"
+
 namespace certflow::providers::f5 {
 namespace {
 
@@ -170,8 +172,6 @@ bool IsCode(std::string_view text) {
                      [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
 }
 
-std::string_view LastPart(std::string_view path) { return path.substr(path.rfind('/') + 1); }
-
 }  // namespace
 
 std::optional<Login> ParseLogin(std::string_view body) {
@@ -240,7 +240,7 @@ std::string StatusOfGroup(const SyncStatus& sync, std::string_view group) {
     const std::size_t close = line.find("): ");
     if (open == line.npos || close == line.npos || close < open) continue;
     named = true;
-    if (LastPart(line.substr(0, open)) == LastPart(group)) {
+    if (LeafOf(line.substr(0, open)) == LeafOf(group)) {
       return std::string(line.substr(open + 2, close - open - 2));
     }
   }
@@ -296,6 +296,11 @@ std::optional<Transaction> ParseTransaction(std::string_view body) {
   const auto id = Number(parsed, "transId");
   if (!id || *id <= 0) return std::nullopt;
   return Transaction{*id, Text(parsed, "state")};
+}
+
+Error Unreadable(std::string_view what) {
+  return MakeError(ErrorCode::kUnavailable, "AnswerUnreadable",
+                   std::string(what) + ": this is no answer of iControl REST");
 }
 
 std::string ParseCommandResult(std::string_view body) { return Text(Parse(body), "commandResult"); }

@@ -96,6 +96,9 @@ struct Transaction {
 };
 std::optional<Transaction> ParseTransaction(std::string_view body);
 
+// For an answer to `what` that is none of the above: kUnavailable, "AnswerUnreadable".
+Error Unreadable(std::string_view what);
+
 // What a shell utility had to say; empty for nothing.
 std::string ParseCommandResult(std::string_view body);
 

@@ -259,10 +259,7 @@ Result<std::string> Apply(const Context& ctx, Access& access, const std::vector<
   const Call begin{"transaction", "/mgmt/tm/transaction", "POST", "{}"};
   CF_ASSIGN_OR_RETURN(const std::string body, access.Do(ctx, begin));
   const auto begun = ParseTransaction(body);
-  if (!begun) {
-    return MakeError(ErrorCode::kUnavailable, "AnswerUnreadable",
-                     "transaction: this is no answer of iControl REST");
-  }
+  if (!begun) return Unreadable("transaction");
   for (const Change& change : changes) {
     CF_RETURN_IF_ERROR(Queue(ctx, access, change, begun->id));
   }

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "controller/base/base64.h"
+#include "controller/seams/secret_store.h"
 
 namespace certflow::providers::f5 {
 namespace {
@@ -16,12 +17,6 @@ std::shared_ptr<const net::TlsOptions> TlsOf(const DeviceSettings& settings) {
   tls->server_name = settings.server_name;
   tls->public_key_pins = settings.public_key_pins;
   return tls;
-}
-
-// Secrets that were made with an editor end in one.
-std::string_view WithoutLineEnd(std::string_view text) {
-  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
-  return text;
 }
 
 // Everything that makes a session another one. The digest is compared and goes nowhere.
@@ -106,8 +101,8 @@ Result<Connection> Devices::Connect(const seams::ProviderRef& target, const Secr
   CF_ASSIGN_OR_RETURN(DeviceSettings settings, ParseDeviceSettings(target.settings));
   Credentials who;
   who.provider = settings.login_provider;
-  who.user = settings.username.empty() ? WithoutLineEnd(user.Reveal()) : settings.username;
-  who.password = SecretBytes(WithoutLineEnd(password.Reveal()));
+  who.user = settings.username.empty() ? seams::WithoutLineEnd(user.Reveal()) : settings.username;
+  who.password = SecretBytes(seams::WithoutLineEnd(password.Reveal()));
   if (who.user.empty() || who.password.empty()) {
     return MakeError(ErrorCode::kInvalid, "InvalidSettings",
                      who.user.empty() ? "username: neither it nor usernameSecretRef says a user"

@@ -108,14 +108,9 @@ std::string_view LeafOf(std::string_view full_path) {
 }
 
 Result<void> CheckVersion(std::string_view version) {
-  const bool plain =
-      !version.empty() && version.size() <= kMaxVersion && IsLower(version.front()) &&
-      std::all_of(version.begin(), version.end(), [](char c) { return IsLower(c) || c == '-'; });
-  if (plain) return {};
+  if (seams::IsVersionName(version)) return {};
   return MakeError(ErrorCode::kInvalid, "InvalidVersion",
                    "\"" + Sanitize(version, kMaxVersion) + "\" cannot be part of an object's name");
 }
-
-bool IsOriginal(std::string_view version) { return version.starts_with("original-"); }
 
 }  // namespace certflow::providers::f5

@@ -51,6 +51,5 @@ std::string_view LeafOf(std::string_view full_path);
 
 // A run's name or an original's; kInvalid, "InvalidVersion", for what could lead elsewhere.
 Result<void> CheckVersion(std::string_view version);
-bool IsOriginal(std::string_view version);
 
 }  // namespace certflow::providers::f5

@@ -30,28 +30,9 @@ std::string ChecksumOf(std::string_view content) {
   return "SHA1:" + std::to_string(content.size()) + ":" + HexEncode(Sha1(content));
 }
 
-Result<void> Upload(const Context& ctx, Access& access, const std::string& name,
-                    std::string_view content) {
-  for (std::size_t at = 0; at < content.size(); at += kChunk) {
-    const std::string_view piece = content.substr(at, kChunk);
-    Call call{"upload", std::string(kUploads) + name, "POST"};
-    call.secret_body = SecretBytes(piece);
-    call.secret = true;
-    call.content_type = "application/octet-stream";
-    call.content_range = std::to_string(at) + "-" + std::to_string(at + piece.size() - 1) + "/" +
-                         std::to_string(content.size());
-    auto done = access.Do(ctx, call);
-    if (!done.ok()) return std::move(done).error();
-    WipeString(*done);  // it may repeat what was sent
-  }
-  return {};
-}
-
 // Best effort: what stays is overwritten by the next try under the same name.
 void RemoveUpload(const Context& ctx, Access& access, const std::string& name) {
-  const json body = {{"command", "run"}, {"utilCmdArgs", std::string(kUploadFolder) + name}};
-  const auto done =
-      access.Do(ctx, {"removal of an upload", "/mgmt/tm/util/unix-rm", "POST", kube::Dump(body)});
+  const auto done = access.Do(ctx, RemovalOfUpload("removal of an upload", name));
   const std::string fault = done.ok() ? ParseCommandResult(*done) : done.error().message;
   if (fault.empty()) return;
   ctx.log.Warning("an uploaded file stays on the device",
@@ -97,7 +78,7 @@ struct File {
 
 Result<FileObject> PutFiles(const Context& ctx, Access& access, const std::vector<File>& files) {
   for (const File& file : files) {
-    CF_RETURN_IF_ERROR(Upload(ctx, access, file.upload, file.content));
+    CF_RETURN_IF_ERROR(Upload(ctx, access, "upload", file.upload, file.content));
   }
   FileObject cert;
   for (const File& file : files) {
@@ -123,12 +104,32 @@ Result<bool> Delete(const Context& ctx, Access& access, FileKind kind, const std
 
 }  // namespace
 
+Result<void> Upload(const Context& ctx, Access& access, const std::string& what,
+                    const std::string& name, std::string_view content) {
+  for (std::size_t at = 0; at < content.size(); at += kChunk) {
+    const std::string_view piece = content.substr(at, kChunk);
+    Call call{what, std::string(kUploads) + name, "POST"};
+    call.secret_body = SecretBytes(piece);
+    call.secret = true;
+    call.content_type = "application/octet-stream";
+    call.content_range = std::to_string(at) + "-" + std::to_string(at + piece.size() - 1) + "/" +
+                         std::to_string(content.size());
+    auto done = access.Do(ctx, call);
+    if (!done.ok()) return std::move(done).error();
+    WipeString(*done);  // it may repeat what was sent
+  }
+  return {};
+}
+
+Call RemovalOfUpload(const std::string& what, const std::string& name) {
+  const json body = {{"command", "run"}, {"utilCmdArgs", std::string(kUploadFolder) + name}};
+  return {what, "/mgmt/tm/util/unix-rm", "POST", kube::Dump(body)};
+}
+
 Result<Parts> TakeApart(const seams::Bundle& bundle, std::string_view partition,
                         std::string_view owner) {
   CF_RETURN_IF_ERROR(CheckVersion(bundle.version));
-  if (IsOriginal(bundle.version)) {
-    return MakeError(ErrorCode::kInvalid, "InvalidVersion", "\"original-\" is not a run's name");
-  }
+  CF_RETURN_IF_ERROR(seams::CheckNotOriginal(bundle.version));
   CF_ASSIGN_OR_RETURN(const pki::PrivateKey key, pki::PrivateKey::FromPem(bundle.key_pem.Reveal()));
   CF_RETURN_IF_ERROR(pki::CheckPair(bundle.chain_pem, key));
   CF_ASSIGN_OR_RETURN(const auto chain, pki::ReadChain(bundle.chain_pem));
@@ -188,10 +189,7 @@ Result<std::vector<Owned>> ListOwned(const Context& ctx, Access& access, FileKin
             std::to_string(kPage) + "&$skip=" + std::to_string(page * kPage)};
     CF_ASSIGN_OR_RETURN(const std::string body, access.Do(ctx, call));
     auto files = ParseFileObjects(body);
-    if (!files) {
-      return MakeError(ErrorCode::kUnavailable, "AnswerUnreadable",
-                       call.what + ": this is no answer of iControl REST");
-    }
+    if (!files) return Unreadable(call.what);
     for (FileObject& file : *files) {
       auto origin = OriginOf(file.source);
       if (origin && origin->owner == owner) out.push_back({std::move(file), std::move(*origin)});

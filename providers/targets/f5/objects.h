@@ -21,6 +21,13 @@ struct Parts {
 Result<Parts> TakeApart(const seams::Bundle& bundle, std::string_view partition,
                         std::string_view owner);
 
+// Puts a file where objects are made from; `what` is for errors. Nothing that comes back is
+// repeated.
+Result<void> Upload(const Context& ctx, Access& access, const std::string& what,
+                    const std::string& name, std::string_view content);
+// The request that takes it away again.
+Call RemovalOfUpload(const std::string& what, const std::string& name);
+
 // Uploads the files, makes the objects of them (key first, so that a version that has anything has
 // a key), and removes the files. Finds what is there already by name and checksum; kRefused,
 // "VersionInUse", for other content under the name. Changes nothing that is in use. Returns the

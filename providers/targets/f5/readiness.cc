@@ -1,6 +1,7 @@
 #include "providers/targets/f5/readiness.h"
 
 #include "providers/targets/f5/names.h"
+#include "providers/targets/f5/objects.h"
 
 namespace certflow::providers::f5 {
 namespace {
@@ -10,16 +11,9 @@ constexpr std::string_view kProbe = "certflow-probe.txt";
 // Only an administrator may, whatever the other roles are allowed in the GUI; better known now than
 // in the night of a deployment.
 Result<void> TryUpload(const Context& ctx, Access& access) {
-  Call call{"test upload", "/mgmt/shared/file-transfer/uploads/" + std::string(kProbe), "POST",
-            "1"};
-  call.secret = true;
-  call.content_type = "application/octet-stream";
-  call.content_range = "0-0/1";
-  CF_RETURN_IF_ERROR(access.Do(ctx, call));
-  const Call remove{"removal of the test upload", "/mgmt/tm/util/unix-rm", "POST",
-                    R"({"command":"run","utilCmdArgs":"/var/config/rest/downloads/)" +
-                        std::string(kProbe) + "\"}"};
-  CF_RETURN_IF_ERROR(access.Do(ctx, remove));
+  const std::string name(kProbe);
+  CF_RETURN_IF_ERROR(Upload(ctx, access, "test upload", name, "1"));
+  CF_RETURN_IF_ERROR(access.Do(ctx, RemovalOfUpload("removal of the test upload", name)));
   return {};
 }
 

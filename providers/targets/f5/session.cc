@@ -150,10 +150,7 @@ Result<void> Session::LogIn(const Context& ctx, const Credentials& who) {
   } else {
     login = ParseLogin(answer->body);
     WipeString(answer->body);
-    if (!login) {
-      done = MakeError(ErrorCode::kUnavailable, "AnswerUnreadable",
-                       "login on " + origin_.substr(8) + ": this is no answer of iControl REST");
-    }
+    if (!login) done = Unreadable("login on " + origin_.substr(8));
   }
   MutexLock lock(mutex_);
   token_ = nullptr;

@@ -13,14 +13,8 @@ using nlohmann::json;
 
 constexpr std::string_view kClientKind = "client-ssl";
 constexpr std::string_view kServerKind = "server-ssl";
-constexpr std::size_t kShortName = 8;
 
 std::string_view KindOf(Side side) { return side == Side::kClient ? kClientKind : kServerKind; }
-
-Error Unreadable(const std::string& what) {
-  return MakeError(ErrorCode::kUnavailable, "AnswerUnreadable",
-                   what + ": this is no answer of iControl REST");
-}
 
 bool IsMissing(const Error& error) { return error.reason == "ObjectMissing"; }
 
@@ -154,18 +148,15 @@ Result<void> ReadCert(const Context& ctx, Access& access, const std::string& pat
   return {};
 }
 
-std::string OriginalName(std::string_view fingerprint) {
-  return "original-" + std::string(fingerprint.substr(0, kShortName));
-}
-
 // The version that stands in a slot; empty for nothing.
 std::string VersionIn(const View& view, const Slot& slot, std::string_view owner) {
   if (const ChainEntry* own = view.Own(slot, owner)) return view.OriginOf(*own)->version;
   if (slot.entries.empty()) return {};
   const std::string fingerprint = view.Fingerprint(slot.entries.front());
-  if (!fingerprint.empty()) return OriginalName(fingerprint);
+  if (!fingerprint.empty()) return seams::OriginalVersion(fingerprint);
   const FileObject* cert = view.Cert(slot.entries.front());
-  return OriginalName(Sha256Hex(cert == nullptr ? slot.entries.front().cert : cert->checksum));
+  return seams::OriginalVersion(
+      Sha256Hex(cert == nullptr ? slot.entries.front().cert : cert->checksum));
 }
 
 std::string RecordKey(const Slot& slot) { return std::string(KindOf(slot.side)) + slot.profile; }
@@ -283,7 +274,7 @@ seams::TargetState StateOf(const View& view, std::string_view owner, std::string
     // A mixture is something that stood there before, too; it is named by all that is in it.
     std::string all;
     for (const std::string& version : versions) all += version + "\n";
-    state.active = OriginalName(Sha256Hex(all));
+    state.active = seams::OriginalVersion(Sha256Hex(all));
     state.fingerprint.clear();
   }
   if (!state.active.empty()) state.staged.push_back(state.active);

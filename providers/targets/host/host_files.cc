@@ -13,7 +13,6 @@ namespace certflow::providers::host {
 namespace {
 
 constexpr std::size_t kMaxFileName = 200;
-constexpr std::string_view kOriginal = "original-";
 
 bool IsName(std::string_view text) {
   return !text.empty() && text.size() <= kMaxFileName && text.front() != '.' &&
@@ -102,16 +101,14 @@ seams::TargetState ToState(Observed seen) {
     state.running = seen.certificate == "ours" && seen.key == "ours" &&
                     seen.live == seen.reloaded && seen.loaded;
   } else if (!state.fingerprint.empty()) {
-    state.active = std::string(kOriginal) + state.fingerprint.substr(0, 8);
+    state.active = seams::OriginalVersion(state.fingerprint);
   }
   return state;
 }
 
 Result<void> CheckBundle(const seams::Bundle& bundle) {
   CF_RETURN_IF_ERROR(CheckVersion(bundle.version));
-  if (bundle.version.starts_with(kOriginal)) {
-    return MakeError(ErrorCode::kInvalid, "InvalidVersion", "\"original-\" is not a run's name");
-  }
+  CF_RETURN_IF_ERROR(seams::CheckNotOriginal(bundle.version));
   CF_ASSIGN_OR_RETURN(const pki::PrivateKey key, pki::PrivateKey::FromPem(bundle.key_pem.Reveal()));
   return pki::CheckPair(bundle.chain_pem, key);
 }

@@ -14,7 +14,6 @@ using nlohmann::json;
 
 constexpr std::string_view kPrefix = "certflow-";
 constexpr std::size_t kHash = 8;
-constexpr std::size_t kMaxVersion = 63;
 constexpr std::size_t kMaxParameter = 1024;
 constexpr std::size_t kMaxParameters = 20;
 
@@ -111,12 +110,6 @@ Result<void> CheckSteps(const HttpSteps& steps) {
 
 std::string Short(std::string_view text) { return Sha256Hex(text).substr(0, kHash); }
 
-bool IsVersion(std::string_view version) {
-  const auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  return !version.empty() && version.size() <= kMaxVersion && letter(version.front()) &&
-         std::all_of(version.begin(), version.end(), [&](char c) { return letter(c) || c == '-'; });
-}
-
 }  // namespace
 
 Result<HttpSteps> ParseSteps(std::string_view settings_json) {
@@ -184,7 +177,7 @@ ObjectNames::ObjectNames(const seams::Binding& at)
 std::string ObjectNames::VersionIn(std::string_view name) const {
   if (!name.starts_with(own_)) return {};
   name.remove_prefix(own_.size());
-  return IsVersion(name) ? std::string(name) : std::string();
+  return seams::IsVersionName(name) ? std::string(name) : std::string();
 }
 
 bool ObjectNames::IsOthers(std::string_view name) const {
@@ -194,7 +187,7 @@ bool ObjectNames::IsOthers(std::string_view name) const {
 }
 
 Result<void> CheckVersion(std::string_view version) {
-  if (IsVersion(version) && !version.starts_with("original-")) return {};
+  if (seams::IsVersionName(version) && !seams::IsOriginal(version)) return {};
   return MakeError(ErrorCode::kInvalid, "InvalidVersion",
                    "\"" + Sanitize(version, 64) + "\" is not a run's name");
 }

@@ -176,7 +176,7 @@ Result<HttpTarget::Seen> HttpTarget::Look(const Context& ctx, const Binding& at)
   if (!seen.id.empty()) {
     CF_ASSIGN_OR_RETURN(seen.state.fingerprint, ReadFingerprint(observed));
     if (!seen.ours) {
-      seen.state.active = "original-" + seen.state.fingerprint.substr(0, 8);
+      seen.state.active = seams::OriginalVersion(seen.state.fingerprint);
       seen.state.staged.push_back(seen.state.active);
     }
     seen.state.way_back[kActive] = seen.id;
@@ -274,7 +274,7 @@ Result<void> HttpTarget::SwitchTo(const Context& ctx, const Binding& at, const s
 
 Result<void> HttpTarget::Activate(const Context& ctx, const Binding& at,
                                   const seams::StagedRef& which) {
-  const bool original = which.reverting && which.version.starts_with("original-");
+  const bool original = which.reverting && seams::IsOriginal(which.version);
   if (!original) CF_RETURN_IF_ERROR(CheckVersion(which.version));
   CF_ASSIGN_OR_RETURN(const Seen seen, Look(ctx, at));
   CF_RETURN_IF_ERROR(CheckOwner(seen));

@@ -101,7 +101,7 @@ Result<void> AfterSwitch(Result<void> done) {
 // What was never restarted for certflow runs with what stood there before it came.
 bool NeedsRestart(const Rollout& rollout, std::string_view active) {
   if (active.empty() || rollout.version == active) return false;
-  return !(rollout.version.empty() && active.starts_with("original-"));
+  return !(rollout.version.empty() && seams::IsOriginal(active));
 }
 
 struct ClusterTargetParts {

@@ -50,8 +50,6 @@ Error Outrun(Error error) {
   return error;
 }
 
-bool IsOriginal(std::string_view version) { return version.starts_with("original-"); }
-
 class SecretTarget : public seams::Target {
  public:
   SecretTarget(seams::SecretStore& store, SecretTargetOptions options)
@@ -157,9 +155,7 @@ Result<void> SecretTarget::Stage(const Context& ctx, const Binding& at,
   const std::string versioned = name + "." + bundle.version;
   CF_RETURN_IF_ERROR(CheckSecretName("version", bundle.version));
   CF_RETURN_IF_ERROR(CheckSecretName("secretName", versioned));
-  if (IsOriginal(bundle.version)) {
-    return MakeError(ErrorCode::kInvalid, "InvalidVersion", "\"original-\" is not a run's name");
-  }
+  CF_RETURN_IF_ERROR(seams::CheckNotOriginal(bundle.version));
   TlsData data = TlsData::Of(bundle);
   CF_RETURN_IF_ERROR(CheckPair(data));
   const bool by_caller = options_.staged_by_caller && options_.ns == at.workflow_ns &&
@@ -247,7 +243,7 @@ Result<TlsData> SecretTarget::ReadPair(const Context& ctx, const Binding& at,
   CF_RETURN_IF_ERROR(CheckOwner(*there, at));
   TlsData data = TlsData::Of(*there);
   // What stood there before us may have been anything, and is put back as it was.
-  if (!IsOriginal(version)) CF_RETURN_IF_ERROR(CheckPair(data));
+  if (!seams::IsOriginal(version)) CF_RETURN_IF_ERROR(CheckPair(data));
   return data;
 }
 
@@ -281,7 +277,7 @@ Result<void> SecretTarget::Activate(const Context& ctx, const Binding& at,
     previous = ActiveOf(*live, old);
     if (IsOurs(*live, old)) {
       if (Annotation(*live, kVersionAnnotation) == which.version && old.SameAs(data)) return {};
-    } else if (!(IsOriginal(which.version) && old.SameAs(data))) {
+    } else if (!(seams::IsOriginal(which.version) && old.SameAs(data))) {
       CF_RETURN_IF_ERROR(SaveOriginal(ctx, at, *live, old));
       AddVersion(versions, old.OriginalName());
       live->annotations[std::string(kOriginalAnnotation)] = old.OriginalName();

@@ -43,7 +43,7 @@ std::string TlsData::Fingerprint() const {
 std::string TlsData::OriginalName() const {
   const std::string print = Fingerprint();
   // What is no certificate is told by its bytes, so that it can be put back too.
-  return "original-" + (print.empty() ? Sha256Hex(certificate.Reveal()) : print).substr(0, 8);
+  return seams::OriginalVersion(print.empty() ? Sha256Hex(certificate.Reveal()) : print);
 }
 
 void TlsData::WriteTo(seams::SecretObject& secret) const {

@@ -28,7 +28,6 @@ struct TlsData {
   bool SameAs(const TlsData& other) const;
   // SHA-256 of the leaf; empty when there is none.
   std::string Fingerprint() const;
-  // "original-<first 8 of the fingerprint>".
   std::string OriginalName() const;
   // Puts them in, tls.crt and tls.key always, as the type demands.
   void WriteTo(seams::SecretObject& secret) const;
