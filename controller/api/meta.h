@@ -69,7 +69,7 @@ inline constexpr std::string_view kReady = "Ready";
 inline constexpr std::string_view kReconciling = "Reconciling";
 inline constexpr std::string_view kStalled = "Stalled";
 // Reason of Ready where something may be used, but not all of it works.
-inline constexpr std::string_view kUsableWithWarning = "UsableWithWarning";
+inline constexpr std::string_view kReasonUsableWithWarning = "UsableWithWarning";
 
 // Sets a condition; the transition time moves only when the status does.
 void SetCondition(std::vector<Condition>& conditions, std::string_view type, ConditionStatus status,

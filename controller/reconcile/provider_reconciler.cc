@@ -26,12 +26,12 @@ void Apply(const Result<seams::Readiness>& found, WallTime now, api::ProviderObj
       status.ca_fingerprint = found->ca_fingerprint;
       status.ca_not_after = found->ca_not_after;
     }
-    bool warned = !found->warning.empty();
+    const bool clean = found->warning.empty();
     std::string message = found->message;
-    if (warned) message += "; warning: " + found->warning;
+    if (!clean) message += "; warning: " + found->warning;
     api::SetCondition(status.conditions, api::kReady, kTrue,
-                      warned ? api::kUsableWithWarning : "Usable", Sanitize(message), generation,
-                      now);
+                      clean ? "Usable" : api::kReasonUsableWithWarning, Sanitize(message),
+                      generation, now);
     api::RemoveCondition(status.conditions, api::kStalled);
     return;
   }

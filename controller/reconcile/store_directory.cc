@@ -89,7 +89,7 @@ Result<std::string> StoreDirectory::TargetReady(const api::Reference& what) cons
   bool current = ready != nullptr && object->status.observed_generation == object->meta.generation;
   if (!current) return std::string();
   if (object->ready()) {
-    return ready->reason == api::kUsableWithWarning ? ready->message : std::string();
+    return ready->reason == api::kReasonUsableWithWarning ? ready->message : std::string();
   }
   Error error = MayChange(
       ErrorCode::kUnavailable, "TargetNotReady",

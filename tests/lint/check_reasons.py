@@ -23,6 +23,7 @@ REASON = [re.compile(p, re.DOTALL) for p in (
     rf'ErrorCode::k\w+,\s*{CHOICE}',                                  # MakeError and tables of errors
     rf'{WORD},\s*ErrorCode::k',
     rf'\breason\s*=\s*{WORD}',
+    rf'\bkReason\w+ = {WORD}',
     rf'\b(?:Done|Halted)\{{\s*{CHOICE}',                              # ledger entries, a workflow that waits
     rf'\bDone \w+\([^)]*\) \{{\s*return \{{{WORD}',
     rf'\bSkipped\((?:[^,;]*,){{2}}\s*{WORD}',
