@@ -115,6 +115,7 @@ else
   own=$(sed -n 's/^[[:space:]]*ServerRoot[[:space:]]\{1,\}"\{0,1\}\([^"]*\).*/\1/p' "$main" | head -n 1)
   echo 'certflow ok'
   walk "$main" "${own:-$root}"
+  fault "$("$program" ${2:+-f "$2"} -t 2>&1)"
 fi
 end_dump
 )sh";
@@ -127,7 +128,8 @@ Result<Location> LocateApache(const Context& ctx, net::Shell& shell, const Apach
       const std::string dump,
       AskForDump(ctx, shell, settings, kLocate, {settings.apache_path, settings.config_file}));
   CF_ASSIGN_OR_RETURN(const ApacheConfig config, ParseApacheConfig(dump));
-  CF_ASSIGN_OR_RETURN(NamedPlace place, FindApachePlace(config, binding.name));
+  CF_ASSIGN_OR_RETURN(NamedPlace place,
+                      OrFault(FindApachePlace(config, binding.name), dump, FirstApacheError));
   return AtNamedPlace(ctx, shell, settings, std::move(place), binding.key_type);
 }
 

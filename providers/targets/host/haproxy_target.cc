@@ -95,6 +95,12 @@ sha1() {
     -e '/^-----END CERTIFICATE-----/q' "$1" | grep -v '^-----' | base64 -di 2>/dev/null |
     sha1sum | cut -d ' ' -f 1 | tr a-f A-F
 }
+# The certificate of a transaction that somebody else has begun. A process has one at a time, and
+# HAProxy 2.6 takes "set ssl cert" of a file that it does not know for a part of it.
+busy_with() {
+  busy=$(echo 'show ssl cert' | ask 2>/dev/null | sed -n 's/^\*//p')
+  [ -n "$busy" ] && [ "$busy" != "$CERT" ] && echo "$busy"
+}
 update() {
   socket_tool >/dev/null || { socket_tool; return 1; }
   if [ ! -e "$CERT" ]; then
@@ -102,13 +108,34 @@ update() {
     [ ! -s "$PIDFILE" ] || signal
     return
   fi
+  tries=0
+  while busy=$(busy_with) && [ "$tries" -lt 20 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+  done
+  # Nobody needs two seconds between two commands: whoever began it is gone.
+  case $busy:$(readlink "$busy") in
+    :*) ;;
+    *:*/.certflow-*/live/*) echo "abort ssl cert $busy" | ask >/dev/null 2>&1 ;;
+    *)
+      echo "somebody is changing $busy: \"abort ssl cert $busy\" on the stats socket ends that"
+      return 1
+      ;;
+  esac
   said=$({
     printf 'set ssl cert %s <<\n' "$CERT"
     grep -hv '^[[:space:]]*$' "$CERT" ${K:+"$KEY"}
     echo
   } | ask 2>&1)
   case $said in
-    *'Transaction created'* | *'Transaction updated'*) ;;
+    *"Transaction created for certificate $CERT!"* | *"Transaction updated for certificate $CERT!"*) ;;
+    *'Transaction updated for certificate '*)
+      # Begun since we looked, and holding our pair now: nobody may commit that.
+      busy=$(printf '%s\n' "$said" | sed -n 's/^Transaction updated for certificate \(.*\)!$/\1/p')
+      echo "abort ssl cert $busy" | ask >/dev/null 2>&1
+      echo "somebody began to change $busy at the same moment, and that was ended"
+      return 1
+      ;;
     *'not referenced'*)
       load
       return

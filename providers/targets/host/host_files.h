@@ -17,8 +17,9 @@ namespace certflow::providers::host {
 struct ServerCommands {
   // Shell text that defines four functions. They may use what kPrelude does ($CERT, $KEY, $C, $K).
   //   server_test     fails and says why when the configuration is not good
-  //   server_reload   fails and says why when the running server could not be told
-  //   server_restore  the same on the way back from a reload that failed
+  //   server_reload   fails and says why when the running server could not be told; with 2 when
+  //                   that has ended it
+  //   server_restore  the same on the way back from a reload that failed; starts what has ended
   //   server_runs     fails when the running server is known to hold another certificate
   std::string functions;
   // The line of the test's output that a person needs.
@@ -32,8 +33,8 @@ struct ServerCommands {
 // Errors beyond the shell's own: kInvalid (paths, names, a pair that does not fit), kNotFound
 // ("VersionMissing", "DirectoryMissing"), kForbidden ("FolderOwnedByOther", "FileOwnedByOther",
 // "DirectoryNotWritable", "SudoRefused"), kRefused ("ConfigBroken": before a switch,
-// "VersionDamaged"; "ConfigTestFailed",
-// "ReloadFailed": switched back), kUnknownOutcome.
+// "VersionDamaged"; "ConfigTestFailed", "ReloadFailed": switched back), kUnknownOutcome (also
+// "ReloadFailed": switched back, and the server does not run any more).
 class HostFiles {
  public:
   HostFiles(net::Shell& shell, ServerCommands server, std::string host, bool sudo);

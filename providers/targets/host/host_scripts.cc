@@ -212,7 +212,9 @@ undo() {
     try rm -f "$D/live" "$D/reloaded"
   fi
   if server_test >/dev/null 2>&1; then
-    [ "$3" != ReloadFailed ] || server_restore >/dev/null 2>&1 || :
+    if [ "$3" = ReloadFailed ] && ! server_restore >/dev/null 2>&1 && [ "$reload_code" = 2 ]; then
+      die "$3" "$4; with the former files it cannot be started either"
+    fi
   elif [ "$2" = 1 ]; then
     point "$1" "$D/live"
     link_files

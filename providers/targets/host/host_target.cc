@@ -180,6 +180,7 @@ walk_to() {
       done
     done
 }
+fault() { printf '# configuration file (fault):\n%s\n' "$1"; }
 certificate() {
   [ -f "$1" ] && [ -r "$1" ] || return 0
   where=inside
@@ -250,6 +251,18 @@ Result<std::string> AskForDump(const Context& ctx, net::Shell& shell, const Host
   return MakeError(ErrorCode::kRefused, "ConfigTooLarge",
                    "the server's configuration is longer than 256 KiB: name the files of the "
                    "certificate instead of the virtual host");
+}
+
+Result<NamedPlace> OrFault(Result<NamedPlace> found, std::string_view dump,
+                           std::string (*first_error)(std::string_view)) {
+  if (found.ok()) return found;
+  CF_ASSIGN_OR_RETURN(const auto parts, SplitConfigDump(dump));
+  const ConfigFile* fault = FindPart(parts, "(fault)");
+  if (fault == nullptr) return found;
+  Error error = std::move(found).error();
+  error.message +=
+      "; the server finds a fault in its configuration: " + Sanitize(first_error(fault->text), 512);
+  return error;
 }
 
 Result<HostReadiness> CheckHost(const Context& ctx, net::Shell& shell, const HostSettings& settings,

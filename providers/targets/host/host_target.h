@@ -51,10 +51,16 @@ Result<std::string> AskHost(const Context& ctx, net::Shell& shell, const HostSet
 Result<std::string> AskForDump(const Context& ctx, net::Shell& shell, const HostSettings& settings,
                                std::string_view script, const std::vector<std::string>& arguments);
 
+// What was looked for in a dump, and where it was not found what the server has against its
+// configuration (the dump's part "(fault)"): such a dump may not be all of it.
+Result<NamedPlace> OrFault(Result<NamedPlace> found, std::string_view dump,
+                           std::string (*first_error)(std::string_view));
+
 // The beginning of such scripts. It defines
 //   answer REASON [TEXT]  ends the script: "failed X"
 //   show FILE             a part of a dump, without comments
 //   walk FILE FOLDER      that and what the file includes, for servers that do not tell
+//   fault TEXT            what the server's own test printed, as the part "(fault)"
 //   certificate FILE      the public part of a certificate's file, as a part of a dump
 //   end_dump
 extern const std::string_view kAskPrelude;

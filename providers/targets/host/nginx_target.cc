@@ -56,6 +56,7 @@ else
   [ -r "$main" ] || answer 'failed NotReadable' "$main"
   echo 'certflow ok'
   walk "$main" "${main%/*}"
+  fault "$("$1" -t ${2:+-c "$2"} 2>&1)"
 fi
 end_dump
 )sh";
@@ -68,7 +69,8 @@ Result<Location> LocateNginx(const Context& ctx, net::Shell& shell, const NginxS
       const std::string dump,
       AskForDump(ctx, shell, settings, kLocate, {settings.nginx_path, settings.config_file}));
   CF_ASSIGN_OR_RETURN(const NginxConfig config, ParseNginxConfig(dump));
-  CF_ASSIGN_OR_RETURN(NamedPlace place, FindNginxPlace(config, binding.name));
+  CF_ASSIGN_OR_RETURN(NamedPlace place,
+                      OrFault(FindNginxPlace(config, binding.name), dump, FirstNginxError));
   return AtNamedPlace(ctx, shell, settings, std::move(place), binding.key_type);
 }
 

@@ -93,6 +93,17 @@ TEST_P(ApacheTargetTest, AConfigurationThatIsBrokenAlreadyIsLeftAlone) {
   EXPECT_EQ(world_.Served(), original_.fingerprint);
 }
 
+// What is not found in a configuration that is broken may be behind the fault.
+TEST_P(ApacheTargetTest, WhereANameIsNotFoundTheFaultOfTheConfigurationIsTold) {
+  Configure("NoSuchThing on\n");
+  seams::Binding gone = at_;
+  gone.settings = R"({"serverName":"gone.test"})";
+  const auto state = world_.Connect()->Observe(ctx(), gone);
+  ASSERT_FALSE(state.ok());
+  EXPECT_EQ(state.error().reason, "VirtualHostNotFound");
+  EXPECT_NE(state.error().message.find("NoSuchThing"), std::string::npos) << state.error().message;
+}
+
 // Apache's own test does not see it, and its reload would be its end.
 TEST_P(ApacheTargetTest, APairThatDoesNotFitDoesNotReachTheReload) {
   const std::string key =
@@ -125,7 +136,10 @@ TEST_P(ApacheTargetTest, AnApacheThatDiesWhileItIsReloadedGetsItsFilesBack) {
   test::WriteFile(other, whole);
   ASSERT_FALSE(active.ok());
   EXPECT_EQ(active.error().reason, "ReloadFailed");
+  EXPECT_EQ(active.error().code, ErrorCode::kUnknownOutcome) << "nothing serves any more";
   EXPECT_NE(active.error().message.find("ended"), std::string::npos) << active.error().message;
+  EXPECT_NE(active.error().message.find("cannot be started"), std::string::npos)
+      << active.error().message;
   EXPECT_EQ(world_.Live(at_)->fingerprint, original_.fingerprint);
   test::LocalShell shell;
   ASSERT_TRUE(shell

@@ -165,6 +165,38 @@ TEST_P(HaproxySocketTest, AProcessThatHoldsAnotherCertificateIsToldAgain) {
   EXPECT_EQ(world_.Served(), first_.fingerprint);
 }
 
+// HAProxy has one transaction at a time. One that a script of ours left behind when it was killed
+// is ended; one of somebody else is named.
+TEST_P(HaproxySocketTest, ATransactionThatWasLeftBehindStopsNobody) {
+  Deploy(first_, "st-1");
+  const seams::Binding fresh = world_.Binding("fresh");
+  world_.Empty(fresh);
+  auto target = world_.ConnectBy(std::make_unique<OneToolShell>(GetParam()));
+  const Pair pair = MakePair("fresh.test");
+  ASSERT_TRUE(target->Stage(ctx(), fresh, pair.AsBundle("st-1")).ok());
+  const std::string ours = world_.host()["cert"];
+  const std::string foreign = world_.host().folder() / "tls/certs/other.pem";
+  for (const std::string& busy : {foreign, ours}) {
+    const std::string begun =
+        Ask("set ssl cert " + busy + " <<\n" + second_.chain + second_.key + "\n");
+    ASSERT_NE(begun.find("Transaction created"), std::string::npos) << begun;
+    const auto active = target->Activate(ctx(), fresh, {"st-1"});
+    if (busy == ours) {
+      ASSERT_TRUE(active.ok()) << active.error().message;
+      continue;
+    }
+    ASSERT_FALSE(active.ok());
+    EXPECT_EQ(active.error().reason, "ReloadFailed");
+    EXPECT_NE(active.error().message.find("\"abort ssl cert " + busy + "\""), std::string::npos)
+        << active.error().message;
+    ASSERT_NE(Ask("abort ssl cert " + busy + "\n").find("aborted"), std::string::npos);
+  }
+  EXPECT_TRUE(world_.AwaitServed(pair.fingerprint, "fresh.test"));
+  EXPECT_EQ(world_.Served(), first_.fingerprint);
+  ASSERT_TRUE(target->Deactivate(ctx(), fresh, {}).ok());
+  world_.Empty(fresh);
+}
+
 TEST_P(HaproxySocketTest, NoPrivateKeyIsInACommand) {
   struct Listening : net::Shell {
     std::string seen;

@@ -102,6 +102,17 @@ TEST_F(NginxTargetTest, AConfigurationThatIsBrokenAlreadyIsLeftAlone) {
   EXPECT_EQ(world_.Connect()->Observe(ctx(), at_)->active, original_version());
 }
 
+TEST_F(NginxTargetTest, WhereANameIsNotFoundTheFaultOfTheConfigurationIsTold) {
+  Break();
+  seams::Binding gone = at_;
+  gone.settings = R"({"serverName":"gone.test"})";
+  const auto state = world_.Connect()->Observe(ctx(), gone);
+  ASSERT_FALSE(state.ok());
+  EXPECT_EQ(state.error().reason, "VirtualHostNotFound");
+  EXPECT_NE(state.error().message.find("no_such_thing"), std::string::npos)
+      << state.error().message;
+}
+
 // R-51, R-61: what cannot be loaded is taken back, and the server keeps serving.
 TEST_F(NginxTargetTest, FilesThatTheServerRefusesAreTakenBack) {
   ASSERT_TRUE(world_.Connect()->Stage(ctx(), at_, first_.AsBundle("st-1")).ok());
