@@ -29,6 +29,8 @@ struct ProviderObject {
   AllowedNamespaces allowed;
   ProviderStatus status;
 
+  // The status speaks of this spec.
+  bool current() const { return status.observed_generation == meta.generation; }
   bool ready() const {
     const Condition* condition = FindCondition(status.conditions, kReady);
     return condition != nullptr && condition->status == ConditionStatus::kTrue;

@@ -46,10 +46,6 @@ void Apply(const Result<seams::Readiness>& found, WallTime now, api::ProviderObj
   }
 }
 
-bool IsCurrent(const api::ProviderObject& object) {
-  return object.status.observed_generation == object.meta.generation;
-}
-
 std::string_view ReasonOfReady(const api::ProviderObject& object) {
   const api::Condition* ready = api::FindCondition(object.status.conditions, api::kReady);
   return ready == nullptr ? std::string_view() : ready->reason;
@@ -67,7 +63,7 @@ Error LeftAlone(const std::string& party) {
 std::optional<Duration> ProviderReconciler::NotYet(const Context& ctx, const std::string& key,
                                                    const api::ProviderObject& object) {
   const SteadyTime now = ctx.clock.Steady();
-  const bool settled = object.ready() && IsCurrent(object);
+  const bool settled = object.ready() && object.current();
   MutexLock lock(mutex_);
   auto [it, fresh] = plans_.try_emplace(key);
   Plan& plan = it->second;
@@ -153,7 +149,7 @@ Result<runtime::Outcome> ProviderReconciler::Reconcile(const Context& ctx, std::
   if (!pass) {
     // Why it does not answer is known already where it is not ready.
     bool told = denied.why == runtime::GateKeeper::Refusal::kFull ||
-                (IsCurrent(*stored) && !ReasonOfReady(*stored).empty() && !stored->ready());
+                (stored->current() && !ReasonOfReady(*stored).empty() && !stored->ready());
     if (!told) CF_RETURN_IF_ERROR(Record(ctx, key, *stored, LeftAlone(party.name)));
     return runtime::Outcome{denied.again_after};
   }

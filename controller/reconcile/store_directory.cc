@@ -86,8 +86,7 @@ Result<std::string> StoreDirectory::TargetReady(const api::Reference& what) cons
   auto object = world_.targets.Get({what.ns, what.name});
   if (object == nullptr) return std::string();
   const api::Condition* ready = api::FindCondition(object->status.conditions, api::kReady);
-  bool current = ready != nullptr && object->status.observed_generation == object->meta.generation;
-  if (!current) return std::string();
+  if (ready == nullptr || !object->current()) return std::string();
   if (object->ready()) {
     return ready->reason == api::kReasonUsableWithWarning ? ready->message : std::string();
   }

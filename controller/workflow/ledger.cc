@@ -54,13 +54,17 @@ void AddValidation(const api::Plan& plan, std::string id, std::string_view step,
                               "the plan names no endpoints; each target was read back instead"));
 }
 
+// `before`: "renewal" or "deployment".
+void AddGate(bool asked, const std::string& before, std::string_view step,
+             std::vector<LedgerEntry>& out) {
+  std::string id = "confirmation/" + before;
+  out.push_back(
+      asked ? Entry(std::move(id), step)
+            : Skipped(std::move(id), step, "NoGate", "the plan asks nobody before the " + before));
+}
+
 void AddDeploymentGate(const api::Plan& plan, std::vector<LedgerEntry>& out) {
-  if (plan.spec.deployment_gate) {
-    out.push_back(Entry("confirmation/deployment", kStepDeploymentConfirmation));
-  } else {
-    out.push_back(Skipped("confirmation/deployment", kStepDeploymentConfirmation, "NoGate",
-                          "the plan asks nobody before the deployment"));
-  }
+  AddGate(plan.spec.deployment_gate.has_value(), "deployment", kStepDeploymentConfirmation, out);
 }
 
 void AddPurges(const api::Plan& plan, std::vector<LedgerEntry>& out) {
@@ -91,13 +95,8 @@ std::vector<LedgerEntry> MakeLedger(const api::Plan& plan) {
   if (plan.rollback) return MakeRollbackLedger(plan);
   std::vector<LedgerEntry> out;
   out.push_back(Entry("checks/start", kStepChecks));
-  if (plan.spec.renewal_gate) {
-    out.push_back(Entry("confirmation/renewal", kStepRenewalConfirmation));
-    out.push_back(Entry("checks/renewal", kStepChecks));
-  } else {
-    out.push_back(Skipped("confirmation/renewal", kStepRenewalConfirmation, "NoGate",
-                          "the plan asks nobody before the renewal"));
-  }
+  AddGate(plan.spec.renewal_gate.has_value(), "renewal", kStepRenewalConfirmation, out);
+  if (plan.spec.renewal_gate) out.push_back(Entry("checks/renewal", kStepChecks));
   out.push_back(Entry("renewal", kStepRenewal));
   AddDeploymentGate(plan, out);
   if (plan.spec.deploy_at) out.push_back(Entry("deployment-time", kStepDeploymentTime));
