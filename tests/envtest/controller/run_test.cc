@@ -46,8 +46,8 @@ class RunTest : public StageTest {
   // A server on this port that certflow does not touch.
   std::string ForeignEndpoint() {
     const std::string& folder = host_.peer().folder().path().string();
-    RunTool({"cp", folder + "/temp/cert", folder + "/foreign.pem"});
-    RunTool({"cp", folder + "/temp/key", folder + "/foreign.key"});
+    RunTool({"cp", host_.peer()["cert"], folder + "/foreign.pem"});
+    RunTool({"cp", host_.peer()["keyfile"], folder + "/foreign.key"});
     const std::string at = "127.0.0.1:" + std::to_string(controlplane::FreePort());
     host_.Configure("foreign.conf", "server { listen " + at + " ssl; ssl_certificate " + folder +
                                         "/foreign.pem; ssl_certificate_key " + folder +
