@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+HERE = str(ROOT).encode()
 THIRD_PARTY = "/third_party/"
 CACHE = pathlib.Path(os.environ.get("CERTFLOW_CACHE") or pathlib.Path(
     os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "certflow") / "lint"
@@ -51,7 +52,7 @@ def compile_flags():
 
 
 class Seen:
-    """Remembers by content what passed; what failed is looked at again."""
+    """Remembers by content what passed, wherever the checkout lies; what failed is looked at again."""
 
     def __init__(self, check):
         self.folder = CACHE / check
@@ -60,7 +61,7 @@ class Seen:
     def key(self, *parts):
         digest = hashlib.sha256()
         for part in parts:
-            digest.update(part if isinstance(part, bytes) else str(part).encode())
+            digest.update((part if isinstance(part, bytes) else str(part).encode()).replace(HERE, b"."))
             digest.update(b"\0")
         return digest.hexdigest()
 
