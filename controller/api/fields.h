@@ -3,6 +3,7 @@
 // For the codecs of this folder only (.cc files): typed reading of JSON fields that names the field
 // when something is not of the expected shape, and writing that leaves empty things out.
 
+#include <array>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -57,6 +58,30 @@ class Fields {
   std::string path_;
   std::optional<Error>* fault_;
 };
+
+// The words of the API for the values of an enumeration.
+template <typename E, std::size_t N>
+using Names = std::array<std::pair<E, std::string_view>, N>;
+
+template <typename E, std::size_t N>
+constexpr std::string_view NameOf(const Names<E, N>& names, E value) {
+  for (const auto& [candidate, name] : names) {
+    if (candidate == value) return name;
+  }
+  return "";
+}
+
+// `otherwise` where the member is absent.
+template <typename E, std::size_t N>
+E ValueOf(const Names<E, N>& names, const Fields& fields, const char* key, E otherwise) {
+  std::string text = fields.String(key);
+  if (text.empty()) return otherwise;
+  for (const auto& [value, name] : names) {
+    if (name == text) return value;
+  }
+  fields.Fail(key, "one of the values that this version of certflow knows");
+  return otherwise;
+}
 
 Reference ReadReference(const Fields& fields, std::string_view ns);
 LabelSelector ReadSelector(const Fields& fields);
