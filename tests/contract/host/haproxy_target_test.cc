@@ -175,7 +175,7 @@ TEST_P(HaproxySocketTest, ATransactionThatWasLeftBehindStopsNobody) {
   const Pair pair = MakePair("fresh.test");
   ASSERT_TRUE(target->Stage(ctx(), fresh, pair.AsBundle("st-1")).ok());
   const std::string ours = world_.host()["cert"];
-  const std::string foreign = world_.host().folder() / "tls/certs/other.pem";
+  const std::string foreign = world_.host().folder() / "tls/certs/default.pem";
   for (const std::string& busy : {foreign, ours}) {
     const std::string begun =
         Ask("set ssl cert " + busy + " <<\n" + second_.chain + second_.key + "\n");
