@@ -277,6 +277,11 @@ Next NextStep(const api::Plan& plan, api::RunStatus& status) {
   return Finish{RunState::kSucceeded, "Completed", ""};
 }
 
+std::string WhatFailed(const api::RunStatus& status) {
+  const LedgerEntry* failure = FirstFailure(status);
+  return failure == nullptr ? "" : FailureText(*failure);
+}
+
 bool IsMitigating(const api::RunStatus& status) {
   bool failing = false;
   for (const LedgerEntry& entry : status.ledger) {

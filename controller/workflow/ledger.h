@@ -66,6 +66,9 @@ std::vector<const api::LedgerEntry*> TouchedTargets(const api::RunStatus& status
 const api::PlannedTarget* TargetOf(const api::Plan& plan, const api::LedgerEntry& entry);
 int WaveOf(const api::LedgerEntry& entry);
 
+// What ended the way forward, "Deployment of 1/0-web-1: ..."; empty as long as nothing did.
+std::string WhatFailed(const api::RunStatus& status);
+
 // Whether the plan names anything to prove the certificate at, for all waves or for one.
 bool HasEndpoints(const api::WorkflowSpec& spec);
 // Whether any wave names endpoints of its own.

@@ -36,6 +36,19 @@ std::string Join(const std::vector<std::string>& list) {
   return out;
 }
 
+// Those of the waves and those of all, each once.
+std::vector<std::string> AllEndpoints(const api::WorkflowSpec& spec) {
+  std::vector<std::string> out;
+  const auto add = [&](const std::vector<std::string>& from) {
+    for (const std::string& one : from) {
+      if (std::find(out.begin(), out.end(), one) == out.end()) out.push_back(one);
+    }
+  };
+  for (const api::Wave& wave : spec.waves) add(wave.endpoints);
+  add(spec.endpoints);
+  return out;
+}
+
 std::string TargetsText(const api::Plan& plan) {
   std::string out;
   for (const api::PlannedTarget& target : plan.targets) {
@@ -92,7 +105,7 @@ std::map<std::string, std::string> TemplateFields(const api::Run& run, const api
   fields["run.digest"] = run.plan_digest;
   fields["run.state"] = api::RunStateName(run.status.state);
   fields["run.step"] = run.status.step;
-  fields["run.message"] = run.status.message;
+  fields["run.message"] = run.status.message.empty() ? WhatFailed(run.status) : run.status.message;
   fields["workflow.name"] = run.workflow_name;
   fields["workflow.namespace"] = run.meta.ns;
   fields["workflow.environment"] = spec.environment;
@@ -100,7 +113,7 @@ std::map<std::string, std::string> TemplateFields(const api::Run& run, const api
   fields["owner.contact"] = spec.owner_contact;
   fields["authority.name"] = plan.authority.name;
   fields["targets"] = TargetsText(plan);
-  fields["endpoints"] = Join(spec.endpoints);
+  fields["endpoints"] = Join(AllEndpoints(spec));
   AddCertificate(fields, "certificate", run.status.certificate);
   AddCertificate(fields, "previousCertificate", run.status.previous);
   fields["certificate.commonName"] =

@@ -269,6 +269,33 @@ TEST(TemplateFieldsTest, TheCommonNameIsTheFirstNameWhereThereIsNone) {
   EXPECT_EQ(TemplateFields(MakeRun(), plan, "")["certificate.commonName"], "shop.example.com");
 }
 
+// who approves sees where it will be proved, wherever the workflow says it.
+TEST(TemplateFieldsTest, EndpointsAreThoseOfTheWavesAndThoseOfAll) {
+  api::Plan plan = PlanWith({});
+  plan.spec.waves.push_back(plan.spec.waves.front());
+  plan.spec.waves[0].endpoints = {"10.0.0.7:443"};
+  plan.spec.waves[1].endpoints = {"10.0.0.8:443", "10.0.0.7:443"};
+  EXPECT_EQ(TemplateFields(MakeRun(), plan, "")["endpoints"],
+            "10.0.0.7:443, 10.0.0.8:443, www.example.com:443, shop.example.com:443");
+}
+
+// a mail about a failure is sent before the run has ended, and says what failed.
+TEST(TemplateFieldsTest, TheMessageIsWhatFailedUntilTheRunHasEnded) {
+  api::Plan plan = PlanWith({});
+  api::Run run = MakeRun();
+  run.status.ledger = MakeLedger(plan);
+  EXPECT_EQ(TemplateFields(run, plan, kEventDeploymentFailed)["run.message"], "");
+  for (api::LedgerEntry& entry : run.status.ledger) {
+    if (entry.target != "0/1-host-0") continue;
+    entry.state = api::EntryState::kFailed;
+    entry.message = "the server's configuration is broken";
+  }
+  EXPECT_EQ(TemplateFields(run, plan, kEventDeploymentFailed)["run.message"],
+            "Deployment of 0/1-host-0: the server's configuration is broken");
+  run.status.message = "it is over";
+  EXPECT_EQ(TemplateFields(run, plan, kEventRolledBack)["run.message"], "it is over");
+}
+
 // What comes from outside cannot put a line of its own into a mail.
 TEST(TemplateFieldsTest, AValueIsOneLine) {
   api::Plan plan = PlanWith({});
