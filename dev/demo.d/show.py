@@ -2,16 +2,25 @@
 """Makes text for dev/demo.
 
   render FOLDER TEMPLATE      the template, its @NAME@ replaced by what FOLDER/NAME holds
-  record                      a WorkflowRun (JSON on standard input) as a record that a person can read
+  record, waves, deployment, places
+                              a WorkflowRun (JSON on standard input) for people: all of it, what it is going to do, its
+                              ledger from the first deployment on, where the certificate was put
   mails BOX [WORDS...]        the mails of a Maildir, oldest first, that hold all WORDS
+  bigip CERTIFICATE KEY       the objects of a virtual server that uses this pair, as tests/simulators/f5 takes them
+  watch SERVERNAME PLACE=HOST:PORT ...
+                              looks at the places without end, and tells each new certificate: TIME PLACE FINGERPRINT
 """
 import email
 import email.policy
 import glob
+import hashlib
 import json
 import os
 import re
+import socket
+import ssl
 import sys
+import time
 
 
 def render(folder, template):
@@ -59,6 +68,36 @@ def decision_text(decision):
             f" for layer {decision.get('layer', '')}; written: {decision.get('source', '')!r}")
 
 
+def table(rows):
+    widths = [max(len(str(row[i])) for row in rows) for i in range(len(rows[0]))]
+    for row in rows:
+        print(("    " + "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths))).rstrip())
+
+
+def waves():
+    plan = json.load(sys.stdin)["spec"]["plan"]
+    for number, wave in enumerate(plan["spec"]["deployment"]["waves"]):
+        targets = [f"{target.get('name', 'its own Secret')} ({target['type']})"
+                   for target in plan["targets"] if target["wave"] == number]
+        print(f"    wave {wave['name']:<9} {', '.join(targets):<50} proved at {', '.join(wave.get('endpoints', []))}")
+
+
+def deployment():
+    for entry in json.load(sys.stdin)["status"]["ledger"]:
+        if entry["step"] in ("Deployment", "Validation", "Rollback", "Rollback-Validation"):
+            print(f"    {entry_text(entry)}")
+
+
+def places():
+    run = json.load(sys.stdin)
+    names = [wave["name"] for wave in run["spec"]["plan"]["spec"]["deployment"]["waves"]]
+    rows = [("WAVE", "DEVICE", "IP", "PORT", "VIRTUAL HOST", "SIDE, NAME", "PROFILE, FILE", "STATE", "VERSION", "BEFORE")]
+    rows += [(names[row["wave"]], row["device"], row.get("address", ""), row.get("port", ""), row.get("virtualHost", ""),
+              row.get("side", row.get("serverName", "")), row.get("profile", row.get("location", "")), row["state"],
+              row["version"], row.get("previous", "nothing")) for row in run["status"]["deployments"]]
+    table(rows)
+
+
 def record():
     run = json.load(sys.stdin)
     spec, status = run["spec"], run.get("status", {})
@@ -93,5 +132,54 @@ def mails(box, *words):
             print("\n".join(f"    | {line}".rstrip() for line in text.split("\n")) + "\n")
 
 
-COMMANDS = {"render": render, "record": record, "mails": mails}
+def bigip(certificate_file, key_file):
+    def content(path):
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+
+    pair = {"cert": "/Common/site_2024_Q3.crt", "key": "/Common/site_2024_Q3.key"}
+    print(json.dumps({"objects": [
+        {"kind": "ssl-cert", "name": "site_2024_Q3.crt", "content": content(certificate_file)},
+        {"kind": "ssl-key", "name": "site_2024_Q3.key", "content": content(key_file)},
+        {"kind": "client-ssl", "name": "site_clientssl", "certKeyChain": [{"name": "site", **pair}]},
+        {"kind": "server-ssl", "name": "site_serverssl", **pair},
+        {"kind": "virtual", "name": "vs_site", "destination": "/Common/10.10.10.20:443", "profiles": [
+            {"name": "/Common/tcp"},
+            {"name": "/Common/site_clientssl", "context": "clientside"},
+            {"name": "/Common/site_serverssl", "context": "serverside"}]}]}))
+
+
+def served(address, server_name):
+    """The fingerprint of what is served there; empty where nobody answers."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    host, port = address.rsplit(":", 1)
+    try:
+        with socket.create_connection((host, int(port)), 2) as plain:
+            with context.wrap_socket(plain, server_hostname=server_name) as secured:
+                return hashlib.sha256(secured.getpeercert(binary_form=True)).hexdigest()
+    except OSError:
+        return ""
+
+
+def watch(server_name, *places_to_watch):
+    """Looks at the last place first, and tells of the first one first: where they change in their order, no look that
+    comes late can show it otherwise."""
+    addresses = dict(place.split("=", 1) for place in places_to_watch)
+    last = dict.fromkeys(addresses, "")
+    said_ready = False
+    while True:
+        now = {name: served(address, server_name) for name, address in reversed(addresses.items())}
+        for name in addresses:
+            if now[name] and now[name] != last[name]:
+                print(time.strftime("%H:%M:%S"), name, now[name], flush=True)
+                last[name] = now[name]
+        if not said_ready and all(last.values()):
+            said_ready = True
+            print("ready", flush=True)
+        time.sleep(0.1)
+
+
+COMMANDS = {"render": render, "record": record, "waves": waves, "deployment": deployment, "places": places, "mails": mails,
+            "bigip": bigip, "watch": watch}
 COMMANDS[sys.argv[1]](*sys.argv[2:])

@@ -14,7 +14,7 @@ if [[ -t 1 && -z ${NO_COLOR:-} && ${TERM:-dumb} != dumb ]]; then
   bold=$'\e[1m' dim=$'\e[2m' green=$'\e[32m' red=$'\e[31m' cyan=$'\e[36m' plain=$'\e[0m'
 fi
 story_begin=${EPOCHREALTIME/[.,]/}
-act='' act_begin=$story_begin acts=() expectations=0
+act='' act_begin=$story_begin scene='' scene_begin=$story_begin scenes=() acts=() expectations=0
 
 # tenths SINCE: seconds since then, with one digit after the point.
 tenths() {
@@ -22,15 +22,27 @@ tenths() {
   printf '%d.%d' $((spent / 10)) $((spent % 10))
 }
 
+close_scene() {
+  if [[ -n $scene ]]; then scenes+=("$(printf '%13s s  %s' "$(tenths "$scene_begin")" "$scene")"); fi
+  scene=''
+}
+
 close_act() {
-  if [[ -n $act ]]; then acts+=("$(printf '%7s s  %s' "$(tenths "$act_begin")" "$act")"); fi
-  act=''
+  close_scene
+  if [[ -n $act ]]; then acts+=("$(printf '%7s s  %s' "$(tenths "$act_begin")" "$act")" "${scenes[@]}"); fi
+  act='' scenes=()
 }
 
 begin_act() {
   close_act
   act=$1 act_begin=${EPOCHREALTIME/[.,]/}
-  printf '\n%s=== %s ===%s\n\n' "$bold" "$1" "$plain"
+  printf '\n%s=== %s ===%s\n' "$bold" "$1" "$plain"
+}
+
+begin_scene() {
+  close_scene
+  scene=$1 scene_begin=${EPOCHREALTIME/[.,]/}
+  printf '\n%s--- %s ---%s\n\n' "$bold" "$1" "$plain"
 }
 
 # tell TEXT: something is done, or is to be known.
@@ -113,11 +125,11 @@ is_running() {
 
 # ready NAME: waits until it has said so; what it said on that line is in $says.
 ready() {
-  local i end=$((SECONDS + 60))
+  local i end=$((SECONDS + 180))
   for i in "${!names[@]}"; do [[ ${names[i]} != "$1" ]] || break; done
   until says=$(grep -m 1 -a '^ready' "$work/$1.out"); do
     is_running "${pids[i]}" || broken "$1 starts" "a line that begins with ready" "$(tail -n 20 "$work/$1.log")"
-    ((SECONDS < end)) || broken "$1 starts within a minute" "a line that begins with ready" "$(tail -n 20 "$work/$1.log")"
+    ((SECONDS < end)) || broken "$1 starts within three minutes" "a line that begins with ready" "$(tail -n 20 "$work/$1.log")"
     sleep 0.1
   done
 }
@@ -197,7 +209,8 @@ value() { cat >"$work/values/$1"; }
 
 # field KIND/NAME JSONPATH
 field() { as admin -n shop get "$1" -o "jsonpath={$2}"; }
-is_ready() { field "$1" '.status.conditions[?(@.type=="Ready")].status'; }
+# is_ready KIND/NAME [NAMESPACE]
+is_ready() { as admin -n "${2:-shop}" get "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}'; }
 
 # run_of WORKFLOW NUMBER: the run's name, once it is there.
 run_of() {
@@ -207,7 +220,7 @@ run_of() {
 
 # await_run WORKFLOW NUMBER: sets $run.
 await_run() {
-  local end=$((SECONDS + 30))
+  local end=$((SECONDS + 120))
   until run=$(run_of "$1" "$2" 2>/dev/null) && [[ -n $run ]]; do
     ((SECONDS < end)) || broken "there is run $2 of $1" "a WorkflowRun" "$(as admin -n shop get cwr 2>&1)"
     sleep 0.3
@@ -216,7 +229,7 @@ await_run() {
 
 # await_state WHAT STATE: of $run. A run that ended otherwise is not waited for.
 await_state() {
-  local end=$((SECONDS + 120)) state
+  local end=$((SECONDS + 300)) state
   while true; do
     state=$(field "workflowrun/$run" .status.state 2>&1) || true
     [[ $state != "$2" ]] || break
@@ -262,7 +275,7 @@ secret_fingerprint() { field "secret/$1" '.data.tls\.crt' 2>/dev/null | base64 -
 mails() { python3 dev/demo.d/show.py mails "$mailbox" "$@"; }
 
 await_mail() {
-  local what=$1 end=$((SECONDS + 30))
+  local what=$1 end=$((SECONDS + 120))
   shift
   until mail=$(mails "$@") && [[ -n $mail ]]; do
     ((SECONDS < end)) || broken "$what" "a mail with: $*" "$(mails)"
