@@ -281,7 +281,7 @@ act_2() {
 
 how_to_talk_2() {
   cat <<TEXT
-  the second act:
+
   for place in ${place[F5]} ${place[Apache]} ${place[Ingress]}; do    # F5, Apache, Ingress
     openssl s_client -connect \$place -servername www.site.test -CAfile $roots/company.pem </dev/null
   done
@@ -289,6 +289,5 @@ how_to_talk_2() {
   f5 https://$unit_a/mgmt/tm/cm/device      # the other unit is $unit_b
   curl -sS http://$bigip_control/failover -d '{"unit": "a"}'
   Apache          $work/apache/apache2.conf (mend it: rm $work/apache/sites-enabled/zz-broken.conf)
-
 TEXT
 }
