@@ -16,6 +16,7 @@
 namespace certflow::envtest {
 namespace {
 
+using testing::AllOf;
 using testing::HasSubstr;
 
 constexpr const char* kTargets = R"(
@@ -176,7 +177,8 @@ TEST_F(ScenarioTest, OneCertificateOnAPairAHostAndASecretWaveByWave) {
                     "this is no configuration\n");
   });
   ExpectServed(first, first, first);
-  EXPECT_THAT(run["status"]["message"].get<std::string>(), HasSubstr("web-1"));
+  EXPECT_THAT(run["status"]["message"].get<std::string>(),
+              AllOf(HasSubstr("web-1"), HasSubstr("Invalid command 'this'")));
   bool seen_reverted = false;
   for (const Json& one : run["status"]["deployments"]) {
     if (one["type"] == "f5") seen_reverted = one["state"] == "Reverted";
