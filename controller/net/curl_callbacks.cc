@@ -1,7 +1,6 @@
 #include <sys/socket.h>
 
-#include <cctype>
-
+#include "controller/base/ascii.h"
 #include "controller/net/address.h"
 #include "controller/net/curl_transfer.h"
 #include "controller/net/socket_address.h"
@@ -59,10 +58,8 @@ void Transfer::TakeHeaderLine(std::string_view line) {
   }
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos || colon == 0 || line[0] == ' ' || line[0] == '\t') return;
-  Header header{std::string(Trim(line.substr(0, colon))),
-                std::string(Trim(line.substr(colon + 1)))};
-  for (char& c : header.name) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  response_.headers.push_back(std::move(header));
+  response_.headers.push_back(
+      {LowerCase(Trim(line.substr(0, colon))), std::string(Trim(line.substr(colon + 1)))});
 }
 
 // False when the sink wants no more.

@@ -3,10 +3,10 @@
 #include <openssl/crypto.h>
 
 #include <algorithm>
-#include <cctype>
 #include <cstring>
 #include <new>
 
+#include "controller/base/ascii.h"
 #include "controller/net/address.h"
 #include "controller/net/curl_url.h"
 
@@ -30,16 +30,9 @@ bool EndsLine(std::string_view text) {
   return text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos;
 }
 
-bool SameName(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) {
-    return std::tolower(static_cast<unsigned char>(x)) ==
-           std::tolower(static_cast<unsigned char>(y));
-  });
-}
-
 bool Names(const std::vector<Header>& headers, std::string_view name) {
   return std::any_of(headers.begin(), headers.end(),
-                     [name](const Header& header) { return SameName(header.name, name); });
+                     [name](const Header& header) { return EqualIgnoringCase(header.name, name); });
 }
 
 // The list holds the Authorization line, so it is wiped before it is freed.

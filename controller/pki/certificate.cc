@@ -9,6 +9,7 @@
 #include <cctype>
 #include <utility>
 
+#include "controller/base/ascii.h"
 #include "controller/base/base64.h"
 #include "controller/pki/parse.h"
 
@@ -149,6 +150,21 @@ Result<std::vector<CertificateInfo>> ReadChain(std::string_view pem) {
 Result<std::string> LeafFingerprint(std::string_view pem) {
   CF_ASSIGN_OR_RETURN(const std::vector<CertificatePtr> chain, ParsePem(pem));
   return Sha256Hex(ToDer(chain[0].get()));
+}
+
+std::string ReadFingerprint(std::string_view text) {
+  constexpr std::string_view kAlgorithm = "SHA256/";
+  constexpr std::size_t kDigits = 64;
+  if (text.starts_with(kAlgorithm)) text.remove_prefix(kAlgorithm.size());
+  std::string out;
+  for (const char c : text) {
+    if (c == ':' || c == ' ') continue;
+    const char digit = LowerCase(c);
+    const bool hex = (digit >= '0' && digit <= '9') || (digit >= 'a' && digit <= 'f');
+    if (!hex || out.size() == kDigits) return {};
+    out += digit;
+  }
+  return out.size() == kDigits ? out : std::string();
 }
 
 Result<CertificateInfo> ReadDer(std::string_view der) {

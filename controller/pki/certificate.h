@@ -37,6 +37,9 @@ inline constexpr std::size_t kMaxPemBytes = 256u << 10;
 Result<std::vector<CertificateInfo>> ReadChain(std::string_view pem);
 // SHA-256 of the first certificate, as CertificateInfo has it.
 Result<std::string> LeafFingerprint(std::string_view pem);
+// A SHA-256 fingerprint as devices write it ("SHA256/3A:F7:...", "3A F7 ...", "3af7..."), in
+// lower-case hex; empty for what is none.
+std::string ReadFingerprint(std::string_view text);
 // Of one DER certificate.
 Result<CertificateInfo> ReadDer(std::string_view der);
 // The certificates as DER, in order.
@@ -47,7 +50,7 @@ std::string DerToPem(std::string_view der);
 Result<void> CheckPair(std::string_view chain_pem, const PrivateKey& key);
 
 // Leaf first, each issued by the one after it, self-signed roots left out. kInvalid when the leaf
-// cannot be told or something does not belong.
+// cannot be told, something does not belong, or ReadChain could not read what is left.
 Result<std::string> OrderChain(std::string_view pem);
 
 struct VerifyRequest {

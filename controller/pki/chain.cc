@@ -175,7 +175,10 @@ Result<std::string> OrderChain(std::string_view pem) {
     if (issuer == chain.end()) break;
     next = static_cast<std::size_t>(issuer - chain.begin());
   }
-  if (chain.empty()) return ordered;
+  if (chain.empty()) {
+    CF_RETURN_IF_ERROR(ReadChain(ordered));
+    return ordered;
+  }
   return ChainInvalid("the certificate of " + NameText(X509_get_subject_name(chain[0].get())) +
                       " does not belong to the chain");
 }

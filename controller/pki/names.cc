@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <string>
 
+#include "controller/base/ascii.h"
 #include "controller/pki/certificate.h"
 
 namespace certflow::pki {
@@ -10,13 +11,6 @@ constexpr std::size_t kMaxNameBytes = 253;
 constexpr std::size_t kMaxLabelBytes = 63;
 
 bool IsDigit(char c) { return c >= '0' && c <= '9'; }
-
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-
-bool EqualIgnoringCase(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return Lower(x) == Lower(y); });
-}
 
 // What is wrong with a label, or empty.
 std::string_view LabelFault(std::string_view label) {

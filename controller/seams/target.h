@@ -65,6 +65,8 @@ struct TargetState {
   std::vector<std::string> staged;  // versions that Activate can switch to
   // Why Stage would refuse as things stand: what is there belongs to somebody else.
   std::optional<Error> refusal;
+  // What people should know and what stops nothing ("no virtual server uses ...").
+  std::vector<std::string> notes;
   bool running = true;  // what is configured is also loaded; false asks for Activate once more
   // What the target still does by itself after a switch ("config-sync to dg: Changes Pending");
   // empty when it is through. Until then it is looked at again, and nothing is done.
@@ -107,6 +109,11 @@ class Target {
                                   const WayBack& way_back) = 0;
   // Removes staged versions that are neither kept nor active.
   virtual Result<void> Prune(const Context& ctx, const Binding& at, const KeepList& keep) = 0;
+  // The run that staged `version` has ended without success: takes away what it left, never what is
+  // in use. For targets where something staged is in anybody's way; elsewhere Prune comes to it.
+  virtual Result<void> Discard(const Context&, const Binding&, const std::string& /*version*/) {
+    return {};
+  }
 };
 
 }  // namespace certflow::seams

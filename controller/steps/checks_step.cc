@@ -193,10 +193,10 @@ Result<std::optional<Duration>> ChecksStep::LookAt(const Context& ctx, const Ste
              : book.Warning("Target", planned.id, state.error().message);
   } else if (state->refusal) {
     book.Failed("Target", planned.id, *state->refusal);
-  } else if (!warning.empty()) {
-    book.Warning("Target", planned.id, warning);
   } else {
-    book.Passed("Target", planned.id);
+    for (const std::string& note : state->notes) warning += (warning.empty() ? "" : "; ") + note;
+    warning.empty() ? book.Passed("Target", planned.id)
+                    : book.Warning("Target", planned.id, Sanitize(warning));
   }
   return looked;
 }

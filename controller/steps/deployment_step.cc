@@ -13,6 +13,7 @@ constexpr const char* kActionStage = "Stage";
 constexpr const char* kActionActivate = "Activate";
 constexpr const char* kActionDeploy = "Deploy";  // both, where the target remembers the way back
 constexpr const char* kMemoStaged = "staged";
+constexpr Duration kDiscardLimit{60'000};
 
 // Keeps what an earlier intent recorded: after a crash in the middle the target may already show
 // the new version as active.
@@ -100,6 +101,25 @@ Result<ActResult> DeploymentStep::Act(const Context& ctx, const StepScope& scope
   ActResult result;
   result.memo = std::move(memo);
   return result;
+}
+
+Result<void> DeploymentStep::Abandon(const Context& ctx, const StepScope& scope) {
+  if (scope.entry.state == api::EntryState::kDone) return {};
+  const seams::Party party = Party(scope);
+  runtime::GateKeeper::Denied denied;
+  auto pass = parts_.gates.Enter(party.name, runtime::GateKeeper::Access::kAct, &denied,
+                                 {party.actions, party.reads});
+  if (!pass) {
+    return MakeError(ErrorCode::kUnavailable, "PartyLeftAlone",
+                     "what was staged stays for the next run to remove: no place at " + party.name);
+  }
+  const auto discard = [&]() -> Result<void> {
+    CF_ASSIGN_OR_RETURN(auto at, ConnectTargetOf(ctx, scope, parts_.connector, scope.entry));
+    return at.target->Discard(ctx.WithTimeout(kDiscardLimit), at.binding, scope.run.meta.name);
+  };
+  auto done = discard();
+  pass->Leave(done.ok() || !IsPartyTrouble(done.error()));
+  return done;
 }
 
 }  // namespace certflow::steps

@@ -14,6 +14,8 @@ class DeploymentStep : public Step {
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
   Result<ActResult> Act(const Context& ctx, const StepScope& scope,
                         const workflow::Needed& needed) override;
+  // What is staged and not in place is of no use to anybody.
+  Result<void> Abandon(const Context& ctx, const StepScope& scope) override;
 
  private:
   Result<std::shared_ptr<const seams::Bundle>> LoadBundle(const Context& ctx,

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "controller/base/ascii.h"
 #include "controller/net/address.h"
 #include "controller/net/retry_after.h"
+#include "providers/fields/fields.h"
 
 namespace certflow::providers::http {
 namespace {
@@ -13,11 +15,6 @@ using nlohmann::json;
 
 constexpr std::size_t kMaxRequests = 8;
 constexpr std::string_view kBoundary = "certflow-part-b1f0a5f4c2d94c0e8b5f";
-
-Error Invalid(std::string_view field, std::string_view fault) {
-  return MakeError(ErrorCode::kInvalid, "InvalidSettings",
-                   std::string(field) + ": " + std::string(fault));
-}
 
 std::string TextOf(const json& from, const char* field, const std::string& fallback = "") {
   const auto found = from.find(field);
@@ -38,7 +35,7 @@ Result<Template> TemplateAt(std::string_view text, Place place, const std::strin
 }
 
 Result<Pointer> PointerAt(const json& text, const std::string& where) {
-  if (!text.is_string()) return Invalid(where, "must be a JSON pointer");
+  if (!text.is_string()) return InvalidField(where, "must be a JSON pointer");
   auto parsed = Pointer::Parse(text.get_ref<const std::string&>());
   if (!parsed.ok()) return Annotate(std::move(parsed).error(), where);
   return parsed;
@@ -68,14 +65,14 @@ Result<void> ReadBody(const json& from, const std::string& where, RequestSpec& s
   };
   for (const Kind& kind : kKinds) {
     if (!from.contains(kind.field)) continue;
-    if (!spec.content_type.empty()) return Invalid(where, "has two bodies: keep one");
+    if (!spec.content_type.empty()) return InvalidField(where, "has two bodies: keep one");
     spec.content_type = kind.content_type;
     CF_ASSIGN_OR_RETURN(spec.body,
                         TemplateAt(TextOf(from, kind.field), kind.place, where + "." + kind.field));
   }
   const auto parts = from.find("multipart");
   if (parts == from.end() || !parts->is_array()) return {};
-  if (!spec.content_type.empty()) return Invalid(where, "has two bodies: keep one");
+  if (!spec.content_type.empty()) return InvalidField(where, "has two bodies: keep one");
   spec.content_type = "multipart/form-data; boundary=" + std::string(kBoundary);
   for (const json& item : *parts) {
     RequestSpec::Part part;
@@ -107,14 +104,14 @@ Result<void> ReadExpectations(const json& from, const std::string& where, Reques
 
 Result<RequestSpec> ReadRequest(const json& from, const std::string& where) {
   RequestSpec spec;
-  if (!from.is_object()) return Invalid(where, "must be an object");
+  if (!from.is_object()) return InvalidField(where, "must be an object");
   spec.method = TextOf(from, "method", "GET");
   spec.base_url = TextOf(from, "baseURL");
   if (!spec.base_url.empty()) CF_RETURN_IF_ERROR(CheckUrl(where + ".baseURL", spec.base_url));
   spec.service = TextOf(from, "service");
   spec.only_if = TextOf(from, "onlyIf");
   const std::string path = TextOf(from, "path");
-  if (!path.starts_with('/')) return Invalid(where + ".path", "must begin with \"/\"");
+  if (!path.starts_with('/')) return InvalidField(where + ".path", "must begin with \"/\"");
   CF_ASSIGN_OR_RETURN(spec.path, TemplateAt(path, Place::kUrl, where + ".path"));
   CF_RETURN_IF_ERROR(ReadBody(from, where, spec));
   const std::string in_headers = where + ".headers.";
@@ -126,13 +123,6 @@ Result<RequestSpec> ReadRequest(const json& from, const std::string& where) {
   }
   CF_RETURN_IF_ERROR(ReadExpectations(from, where, spec));
   return spec;
-}
-
-bool IsContentType(std::string_view name) {
-  constexpr std::string_view kName = "content-type";
-  return name.size() == kName.size() &&
-         std::equal(name.begin(), name.end(), kName.begin(),
-                    [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; });
 }
 
 Result<SecretBytes> RenderParts(const std::vector<RequestSpec::Part>& parts, const Values& values) {
@@ -225,7 +215,7 @@ std::vector<std::string> RequestSpec::names() const {
 Result<Step> ParseStep(std::string_view text, std::string_view where) {
   const json list = json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!list.is_array() || list.size() > kMaxRequests) {
-    return Invalid(where, "must be a list of at most 8 requests");
+    return InvalidField(where, "must be a list of at most 8 requests");
   }
   Step step;
   for (const json& item : list) {
@@ -250,7 +240,7 @@ std::string HostOf(std::string_view url) {
 Result<void> CheckUrl(std::string_view field, std::string_view url) {
   const std::string host = HostOf(url);
   if (host.empty() || url.find_first_of("?# \t\r\n{}") != std::string_view::npos) {
-    return Invalid(
+    return InvalidField(
         field, "must be a URL without user, query and fragment, such as https://api.example.com");
   }
   if (url.starts_with("https://")) return {};
@@ -259,18 +249,18 @@ Result<void> CheckUrl(std::string_view field, std::string_view url) {
       parsed.ok() && (parsed->host == "localhost" || parsed->host == "::1" ||
                       (net::IsIpAddress(parsed->host) && parsed->host.starts_with("127.")));
   if (url.starts_with("http://") && local) return {};
-  return Invalid(field, "must be https: a key or a credential is sent there");
+  return InvalidField(field, "must be https: a key or a credential is sent there");
 }
 
 Result<ServerSettings> ParseServer(std::string_view text) {
   const json from = json::parse(text, nullptr, /*allow_exceptions=*/false);
   ServerSettings server;
-  if (!from.is_object()) return Invalid("http", "must be an object");
+  if (!from.is_object()) return InvalidField("http", "must be an object");
   server.base_url = TextOf(from, "baseURL");
   CF_RETURN_IF_ERROR(CheckUrl("baseURL", server.base_url));
   if (const std::string timeout = TextOf(from, "timeout"); !timeout.empty()) {
     auto parsed = ParseDuration(timeout);
-    if (!parsed.ok()) return Invalid("timeout", parsed.error().message);
+    if (!parsed.ok()) return InvalidField("timeout", parsed.error().message);
     server.timeout = *parsed;
   }
   return server;
@@ -314,7 +304,7 @@ Result<net::HttpRequest> Caller::Build(const RequestSpec& spec, const Values& va
   for (const auto& [name, value] : spec.headers) {
     CF_ASSIGN_OR_RETURN(const SecretBytes rendered, value.Render(values));
     request.headers.push_back({name, std::string(rendered.Reveal())});
-    typed = typed || IsContentType(name);
+    typed = typed || EqualIgnoringCase(name, "content-type");
   }
   if (!typed) request.headers.push_back({"Content-Type", spec.content_type});
   if (!spec.parts.empty()) {

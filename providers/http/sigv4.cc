@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/base/ascii.h"
 #include "controller/base/base64.h"
 
 namespace certflow::providers::http {
@@ -75,14 +76,6 @@ std::string CanonicalValue(std::string_view value) {
   return out;
 }
 
-std::string Lower(std::string_view text) {
-  std::string out(text);
-  std::transform(out.begin(), out.end(), out.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return out;
-}
-
 // "20150830T123600Z", from "2015-08-30T12:36:00Z".
 std::string AmzDate(WallTime now) {
   std::string text = FormatTime(now);
@@ -111,9 +104,9 @@ Result<void> SignV4(const SigV4Keys& keys, std::string_view region, std::string_
   if (!keys.session_token.empty()) {
     request.headers.push_back({"X-Amz-Security-Token", std::string(keys.session_token.Reveal())});
   }
-  std::vector<std::pair<std::string, std::string>> headers = {{"host", Lower(url.host)}};
+  std::vector<std::pair<std::string, std::string>> headers = {{"host", LowerCase(url.host)}};
   for (const net::Header& header : request.headers) {
-    headers.emplace_back(Lower(header.name), CanonicalValue(header.value));
+    headers.emplace_back(LowerCase(header.name), CanonicalValue(header.value));
   }
   std::sort(headers.begin(), headers.end());
   std::string lines, names;

@@ -101,6 +101,11 @@ bool IsPrintable(std::string_view value) {
   return std::all_of(value.begin(), value.end(), [](char c) { return c >= 0x20 && c < 0x7F; });
 }
 
+// What may stand in a URL or header as it is written.
+bool IsPlain(std::string_view text, Place place) {
+  return IsPrintable(text) && (place != Place::kUrl || text.find(' ') == std::string_view::npos);
+}
+
 // The percent-encoded path, without the query, climbs nowhere.
 Result<void> CheckPath(std::string_view url) {
   std::string_view path = url.substr(0, url.find('?'));
@@ -150,6 +155,12 @@ Result<Template> Template::Parse(std::string_view text, Place place) {
     out.pieces_.push_back(std::move(piece));
   }
   const bool in_body = place != Place::kUrl && place != Place::kHeader;
+  for (const Piece& piece : out.pieces_) {
+    if (in_body || piece.field || IsPlain(piece.text, place)) continue;
+    return Invalid(
+        "a URL or header may hold printable ASCII only, and a URL no space: write it "
+        "percent-encoded, or put it into a field");
+  }
   if (!in_body && out.Names(kKeyField)) {
     return Invalid("the private key goes into a body only, never into a URL or a header");
   }

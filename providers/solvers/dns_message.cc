@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "controller/base/ascii.h"
+
 namespace certflow::providers::solvers {
 namespace {
 
@@ -15,8 +17,6 @@ constexpr std::size_t kMaxRecords = 1000;
 Error BadAnswer() {
   return MakeError(ErrorCode::kRefused, "DnsBadAnswer", "the name server's answer is malformed");
 }
-
-char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
 
 bool IsNameChar(char c) {
   return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_';
@@ -87,8 +87,7 @@ Result<void> ReadSection(std::string_view message, std::size_t count, std::size_
 
 Result<std::string> CheckName(std::string_view name) {
   if (name.ends_with('.')) name.remove_suffix(1);
-  std::string out(name);
-  std::transform(out.begin(), out.end(), out.begin(), Lower);
+  std::string out = LowerCase(name);
   const Error wrong =
       MakeError(ErrorCode::kInvalid, "DnsName", "not a DNS name: " + Sanitize(name, 300));
   if (out.size() > kMaxName) return wrong;
@@ -181,7 +180,7 @@ Result<std::string> ReadName(std::string_view message, std::size_t& at) {
     }
     if (!name.empty()) name += '.';
     for (const char c : message.substr(here + 1, length)) {
-      name += IsNameChar(Lower(c)) ? Lower(c) : '?';
+      name += IsNameChar(LowerCase(c)) ? LowerCase(c) : '?';
     }
     if (name.size() > kMaxName) return BadAnswer();
     here += length + 1;

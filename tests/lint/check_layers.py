@@ -2,7 +2,7 @@
 """check_layers.py: a file includes only from layers before its own, and the controller names no vendor.
 
 The table below is the one of the style guide. `providers` uses base, net, pki, kube and seams, no provider's folder
-includes another's but providers/http, and only `app` uses `providers`. A vendor's name is a whole word, in any case, in controller/ outside
+includes another's but the shared ones, and only `app` uses `providers`. A vendor's name is a whole word, in any case, in controller/ outside
 app/; vendor_words_allowed.txt lists the few files where one is right, with the reason.
 """
 import re
@@ -24,8 +24,8 @@ LAYERS["steps"] = LAYERS["workflow"] | {"workflow"}
 LAYERS["reconcile"] = LAYERS["steps"] | {"steps"}
 LAYERS["serve"] = LAYERS["steps"] | {"steps"}
 LAYERS["app"] = LAYERS["reconcile"] | {"reconcile", "serve", "providers"}
-# What those providers share that speak HTTP: requests, answers, credentials.
-SHARED = "providers/http"
+# What providers share: how settings are read; and those that speak HTTP: requests, answers, credentials.
+SHARED = ("providers/fields", "providers/http")
 PROVIDERS_USE = {"base", "net", "pki", "kube", "seams"}
 
 VENDORS = ("f5 bigip nginx apache httpd haproxy pebble letsencrypt exim postfix vault venafi stepca smallstep slack "
@@ -65,7 +65,7 @@ def check_include(path, included):
         return None if target[1] in PROVIDERS_USE else f"providers may not use {included}"
     if target[0] == "providers":
         own, other = provider_folder(path), provider_folder(included)
-        if own is not None and other not in (own, SHARED):
+        if own is not None and other not in (own, *SHARED):
             return f"a provider may not use another's folder: {included}"
     return None
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <nlohmann/json.hpp>
 
+#include "controller/pki/certificate.h"
 #include "providers/targets/f5/names.h"
 
 namespace certflow::providers::f5 {
@@ -52,9 +53,8 @@ std::optional<std::int64_t> Number(const json& object, const char* name) {
 
 // The items of a collection: a list that may be absent where there is nothing in it.
 template <typename T>
-std::optional<std::vector<T>> Items(std::string_view body,
-                                    const std::function<std::optional<T>(const json&)>& read) {
-  const json parsed = Parse(body);
+std::optional<std::vector<T>> ItemsOf(const json& parsed,
+                                      const std::function<std::optional<T>(const json&)>& read) {
   if (!Text(parsed, "kind").ends_with("collectionstate")) return std::nullopt;
   std::vector<T> out;
   const auto items = parsed.find("items");
@@ -68,6 +68,12 @@ std::optional<std::vector<T>> Items(std::string_view body,
     out.push_back(std::move(*value));
   }
   return out;
+}
+
+template <typename T>
+std::optional<std::vector<T>> Items(std::string_view body,
+                                    const std::function<std::optional<T>(const json&)>& read) {
+  return ItemsOf(Parse(body), read);
 }
 
 // A link ends in ".../client-ssl/~Common~www?ver=13.1.0"; the host in it is never used.
@@ -128,24 +134,12 @@ std::optional<SslProfile> ReadProfile(const json& from, std::string_view kind) {
   return profile;
 }
 
-// "SHA256/3A:F7:..." -> "3af7...".
-std::string Fingerprint(std::string_view text) {
-  if (!text.starts_with("SHA256/")) return {};
-  std::string out;
-  for (char c : text.substr(7)) {
-    if (c == ':') continue;
-    if (!std::isxdigit(static_cast<unsigned char>(c))) return {};
-    out += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  }
-  return out.size() == 64 ? out : std::string();
-}
-
 std::optional<FileObject> ReadFileObject(const json& from) {
   FileObject file;
   file.path = Text(from, "fullPath");
   if (file.path.empty()) return std::nullopt;
   file.checksum = Text(from, "checksum");
-  file.fingerprint = Fingerprint(Text(from, "fingerprint"));
+  file.fingerprint = pki::ReadFingerprint(Text(from, "fingerprint"));
   file.key_type = Text(from, "keyType");
   file.source = Path(from, "sourcePath");
   file.created = Text(from, "createTime");
@@ -254,8 +248,14 @@ std::optional<VirtualServer> ParseVirtualServer(std::string_view body) {
   return ReadVirtualServer(parsed);
 }
 
-std::optional<std::vector<VirtualServer>> ParseVirtualServers(std::string_view body) {
-  return Items<VirtualServer>(body, &ReadVirtualServer);
+// The last page of a list has no link to a next one; nor has a list that is not paged, and that one
+// may be longer than what is read of it.
+std::optional<VirtualServerPage> ParseVirtualServers(std::string_view body) {
+  const json parsed = Parse(body);
+  auto items = ItemsOf<VirtualServer>(parsed, &ReadVirtualServer);
+  if (!items) return std::nullopt;
+  const bool cut = !items->empty() && parsed["items"].size() > items->size();
+  return VirtualServerPage{std::move(*items), cut || !Text(parsed, "nextLink").empty()};
 }
 
 std::optional<SslProfile> ParseClientProfile(std::string_view body) {

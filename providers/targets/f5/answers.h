@@ -60,7 +60,11 @@ struct VirtualServer {
   std::vector<AttachedProfile> profiles;
 };
 std::optional<VirtualServer> ParseVirtualServer(std::string_view body);
-std::optional<std::vector<VirtualServer>> ParseVirtualServers(std::string_view body);
+struct VirtualServerPage {
+  std::vector<VirtualServer> items;
+  bool more = false;  // another page follows
+};
+std::optional<VirtualServerPage> ParseVirtualServers(std::string_view body);
 
 // One certificate in a profile. A server-side profile has one at most, without a name.
 struct ChainEntry {

@@ -47,6 +47,15 @@ void Pair::SetGroup(Group group, SteadyTime now) {
   group_ = std::move(group);
   group_until_ = now + kGroupLife;
 }
+std::shared_ptr<const VirtualServerList> Pair::virtual_servers(SteadyTime now) const {
+  MutexLock lock(mutex_);
+  return now < list_until_ ? list_ : nullptr;
+}
+void Pair::SetVirtualServers(std::shared_ptr<const VirtualServerList> list, SteadyTime now) {
+  MutexLock lock(mutex_);
+  list_ = std::move(list);
+  list_until_ = now + kListLife;
+}
 bool Pair::changed_by_us() const {
   MutexLock lock(mutex_);
   return changed_by_us_;

@@ -9,10 +9,17 @@
 #include "controller/base/mutex.h"
 #include "controller/net/http_client.h"
 #include "controller/seams/connector.h"
+#include "providers/targets/f5/answers.h"
 #include "providers/targets/f5/session.h"
 #include "providers/targets/f5/settings.h"
 
 namespace certflow::providers::f5 {
+
+// All virtual servers, of all partitions and folders, with their SSL profiles.
+struct VirtualServerList {
+  std::vector<VirtualServer> items;
+  bool complete = true;
+};
 
 // What all who work on one pair share: a session a unit, and what was learned about the pair that
 // is dear to ask for again. Losing it costs a few requests. Thread-safe.
@@ -36,6 +43,13 @@ class Pair {
   std::optional<Group> group(SteadyTime now) const CF_EXCLUDES(mutex_);
   void SetGroup(Group group, SteadyTime now) CF_EXCLUDES(mutex_);
 
+  // The virtual servers as somebody listed them within the last minute; null where nobody did.
+  static constexpr Duration kListLife = std::chrono::minutes(1);
+  std::shared_ptr<const VirtualServerList> virtual_servers(SteadyTime now) const
+      CF_EXCLUDES(mutex_);
+  void SetVirtualServers(std::shared_ptr<const VirtualServerList> list, SteadyTime now)
+      CF_EXCLUDES(mutex_);
+
   // Whether what waits for a sync was written by us: seen in sync, then changed.
   bool changed_by_us() const CF_EXCLUDES(mutex_);
   void NoteChange() CF_EXCLUDES(mutex_);
@@ -53,6 +67,8 @@ class Pair {
   std::optional<std::size_t> active_ CF_GUARDED_BY(mutex_);
   std::optional<Group> group_ CF_GUARDED_BY(mutex_);
   SteadyTime group_until_ CF_GUARDED_BY(mutex_);
+  std::shared_ptr<const VirtualServerList> list_ CF_GUARDED_BY(mutex_);
+  SteadyTime list_until_ CF_GUARDED_BY(mutex_);
   bool changed_by_us_ CF_GUARDED_BY(mutex_) = false;
   std::optional<SteadyTime> asked_to_sync_ CF_GUARDED_BY(mutex_);
   int syncs_ CF_GUARDED_BY(mutex_) = 0;  // since it was in sync last

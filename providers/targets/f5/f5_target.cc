@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <span>
 
 #include "providers/targets/f5/changes.h"
 #include "providers/targets/f5/devices.h"
@@ -25,12 +26,15 @@ class F5Target : public seams::Target {
   Result<void> Deactivate(const Context& ctx, const Binding& at,
                           const seams::WayBack& way_back) override;
   Result<void> Prune(const Context& ctx, const Binding& at, const seams::KeepList& keep) override;
+  Result<void> Discard(const Context& ctx, const Binding& at, const std::string& version) override;
 
  private:
   Result<const View*> Look(const Context& ctx, const Binding& at);
   Result<View> Read(const Context& ctx, const Binding& at);
   Result<void> FollowFailover(const Context& ctx, const Binding& at);
   Result<void> RequireActive(const Context& ctx);
+  Result<void> RequireOwnChanges(const Context& ctx);
+  Result<void> Remove(const Context& ctx, std::span<const Owned> keys);
   Result<void> NoteSettling(const Context& ctx, seams::TargetState& state);
   Result<Installed> Installation(const Context& ctx, const std::string& owner,
                                  const std::string& version);
@@ -72,6 +76,15 @@ Result<void> F5Target::RequireActive(const Context& ctx) {
     just_known_ = false;
   }
   return active;
+}
+
+// Nobody else's changes wait for a sync. Those of a process before this one are told by the keys
+// that only one unit has; a peer that does not answer tells nothing.
+Result<void> F5Target::RequireOwnChanges(const Context& ctx) {
+  auto in_sync = access_.RequireInSync(ctx);
+  if (in_sync.ok() || in_sync.error().reason != "UnsyncedChanges") return in_sync;
+  const auto ours = UnitsDiffer(ctx, access_);
+  return ours.ok() && *ours ? Result<void>() : in_sync;
 }
 
 // What is not in sync may have been read from a unit that is not active any more.
@@ -123,7 +136,7 @@ Result<void> F5Target::Stage(const Context& ctx, const Binding& at, const seams:
   CF_ASSIGN_OR_RETURN(const View* view, Look(ctx, at));
   CF_RETURN_IF_ERROR(CheckSwitch(*view, parts.objects, owner));
   CF_RETURN_IF_ERROR(RequireActive(ctx));
-  auto in_sync = access_.RequireInSync(ctx);
+  auto in_sync = RequireOwnChanges(ctx);
   if (!in_sync.ok()) {
     if (in_sync.error().reason != "UnsyncedChanges") return in_sync;
     // A part of this version that is there already explains it.
@@ -230,16 +243,29 @@ Result<void> F5Target::Prune(const Context& ctx, const Binding& at, const seams:
   });
   const auto spared = static_cast<std::size_t>(access_.settings().keep);
   if (keys.size() <= spared) return {};
+  return Remove(ctx, std::span(keys).subspan(spared));
+}
+
+Result<void> F5Target::Remove(const Context& ctx, std::span<const Owned> keys) {
   CF_RETURN_IF_ERROR(RequireActive(ctx));
   CF_RETURN_IF_ERROR(access_.SyncState(ctx, true));
-  CF_RETURN_IF_ERROR(access_.RequireInSync(ctx));
+  CF_RETURN_IF_ERROR(RequireOwnChanges(ctx));
   bool removed = false;
-  for (std::size_t i = spared; i < keys.size(); ++i) {
-    CF_ASSIGN_OR_RETURN(const bool gone, DeleteVersion(ctx, access_, keys[i].file.path));
+  for (const Owned& owned : keys) {
+    CF_ASSIGN_OR_RETURN(const bool gone, DeleteVersion(ctx, access_, owned.file.path));
     removed |= gone;
-    staged_.erase(keys[i].origin.version);
+    staged_.erase(owned.origin.version);
   }
   return removed ? access_.SaveAndSync(ctx, true) : Result<void>();
+}
+
+// A pair that is synced by hand would wait with these objects in its way: the next deployment could
+// not tell them from what somebody else has changed.
+Result<void> F5Target::Discard(const Context& ctx, const Binding& at, const std::string& version) {
+  CF_RETURN_IF_ERROR(CheckVersion(version));
+  CF_ASSIGN_OR_RETURN(auto keys, ListOwned(ctx, access_, FileKind::kKey, OwnerOf(at)));
+  std::erase_if(keys, [&version](const Owned& key) { return key.origin.version != version; });
+  return keys.empty() ? Result<void>() : Remove(ctx, keys);
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "controller/base/base64.h"
 #include "controller/base/sha1.h"
@@ -94,6 +95,31 @@ std::string FilterOf(std::string_view partition) {
   return "$filter=partition+eq+" + net::UrlEncode(partition.substr(0, partition.find('/')));
 }
 
+// What certflow made in the partition, read page by page from one unit, or from the active one.
+Result<std::vector<Owned>> ListMade(const Context& ctx, Access& access, FileKind kind,
+                                    std::optional<std::size_t> unit) {
+  std::vector<Owned> out;
+  for (std::size_t page = 0; page < kMaxPages; ++page) {
+    Call call{
+        "list of " + std::string(KindOf(kind)),
+        "/mgmt/tm/sys/file/" + std::string(KindOf(kind)) + "?" +
+            FilterOf(access.settings().partition) +
+            "&$select=name,fullPath,checksum,fingerprint,keyType,sourcePath,createTime&$top=" +
+            std::to_string(kPage) + "&$skip=" + std::to_string(page * kPage)};
+    CF_ASSIGN_OR_RETURN(const std::string body,
+                        unit ? access.DoOn(ctx, *unit, call) : access.Do(ctx, call));
+    auto files = ParseFileObjects(body);
+    if (!files) return Unreadable(call.what);
+    for (FileObject& file : *files) {
+      auto origin = OriginOf(file.source);
+      if (origin) out.push_back({std::move(file), std::move(*origin)});
+    }
+    // A device that does not page answers with everything at once.
+    if (files->size() != kPage) break;
+  }
+  return out;
+}
+
 Result<bool> Delete(const Context& ctx, Access& access, FileKind kind, const std::string& path) {
   access.pair().NoteChange();
   auto done = access.Do(ctx, {"removal of " + path, ObjectUrl(kind, path), "DELETE"});
@@ -179,25 +205,21 @@ Result<bool> HasKey(const Context& ctx, Access& access, const VersionObjects& ob
 
 Result<std::vector<Owned>> ListOwned(const Context& ctx, Access& access, FileKind kind,
                                      std::string_view owner) {
-  std::vector<Owned> out;
-  for (std::size_t page = 0; page < kMaxPages; ++page) {
-    Call call{
-        "list of " + std::string(KindOf(kind)),
-        "/mgmt/tm/sys/file/" + std::string(KindOf(kind)) + "?" +
-            FilterOf(access.settings().partition) +
-            "&$select=name,fullPath,checksum,fingerprint,keyType,sourcePath,createTime&$top=" +
-            std::to_string(kPage) + "&$skip=" + std::to_string(page * kPage)};
-    CF_ASSIGN_OR_RETURN(const std::string body, access.Do(ctx, call));
-    auto files = ParseFileObjects(body);
-    if (!files) return Unreadable(call.what);
-    for (FileObject& file : *files) {
-      auto origin = OriginOf(file.source);
-      if (origin && origin->owner == owner) out.push_back({std::move(file), std::move(*origin)});
-    }
-    // A device that does not page answers with everything at once.
-    if (files->size() != kPage) break;
-  }
+  CF_ASSIGN_OR_RETURN(std::vector<Owned> out, ListMade(ctx, access, kind, std::nullopt));
+  std::erase_if(out, [owner](const Owned& owned) { return owned.origin.owner != owner; });
   return out;
+}
+
+Result<bool> UnitsDiffer(const Context& ctx, Access& access) {
+  std::optional<std::set<std::string>> first;
+  for (std::size_t unit = 0; unit < access.pair().size(); ++unit) {
+    CF_ASSIGN_OR_RETURN(const auto made, ListMade(ctx, access, FileKind::kKey, unit));
+    std::set<std::string> paths;
+    for (const Owned& owned : made) paths.insert(owned.file.path);
+    if (first && *first != paths) return true;
+    first = std::move(paths);
+  }
+  return false;
 }
 
 Result<Installed> FindVersion(const Context& ctx, Access& access, std::string_view owner,

@@ -44,6 +44,10 @@ struct Owned {
 enum class FileKind { kCert, kKey };
 Result<std::vector<Owned>> ListOwned(const Context& ctx, Access& access, FileKind kind,
                                      std::string_view owner);
+// Whether a key that certflow made, for whichever workflow, is on one unit of the pair and not on
+// the other: then what waits for a sync was left by a process that wrote it and died. False where
+// only one unit is known.
+Result<bool> UnitsDiffer(const Context& ctx, Access& access);
 // A version that is on the device.
 struct Installed {
   VersionObjects objects;

@@ -6,6 +6,7 @@
 #include "controller/base/base64.h"
 #include "controller/kube/document_json.h"
 #include "controller/pki/certificate.h"
+#include "providers/fields/fields.h"
 
 namespace certflow::providers::f5 {
 namespace {
@@ -16,45 +17,6 @@ constexpr std::uint16_t kManagementPort = 443;
 constexpr std::size_t kMaxName = 128;
 constexpr int kMaxKeep = 50;
 constexpr std::size_t kPinBytes = 32;
-
-Error Invalid(std::string_view field, std::string_view fault) {
-  return MakeError(ErrorCode::kInvalid, "InvalidSettings",
-                   std::string(field) + ": " + std::string(fault));
-}
-
-// The field when it is there; the default stays otherwise.
-Result<void> ReadString(const json& from, const char* field, std::string& into) {
-  const auto found = from.find(field);
-  if (found == from.end() || found->is_null()) return {};
-  if (!found->is_string()) return Invalid(field, "must be a string");
-  into = found->get<std::string>();
-  return {};
-}
-
-Result<std::string> ReadWord(const json& from, const char* field, std::string_view otherwise,
-                             std::initializer_list<std::string_view> words) {
-  std::string word(otherwise);
-  CF_RETURN_IF_ERROR(ReadString(from, field, word));
-  if (std::find(words.begin(), words.end(), word) != words.end()) return word;
-  return Invalid(field, "\"" + Sanitize(word, 64) + "\" is not one of its words");
-}
-
-Result<std::vector<std::string>> ReadStrings(const json& from, const char* field) {
-  std::vector<std::string> out;
-  const auto found = from.find(field);
-  if (found == from.end() || found->is_null()) return out;
-  if (!found->is_array()) return Invalid(field, "must be a list");
-  for (const json& item : *found) {
-    if (!item.is_string()) return Invalid(field, "must be a list of strings");
-    out.push_back(item.get<std::string>());
-  }
-  return out;
-}
-
-json Member(const json& from, const char* field) {
-  const auto found = from.find(field);
-  return found != from.end() && found->is_object() ? *found : json::object();
-}
 
 bool IsNamePart(std::string_view text) {
   return !text.empty() && text.size() <= kMaxName && text.front() != '.' && text.front() != '-' &&
@@ -72,9 +34,9 @@ Result<void> CheckPartition(std::string_view field, std::string_view partition) 
       (!folder || IsNamePart(partition.substr(slash + 1)))) {
     return {};
   }
-  return Invalid(field, "\"" + Sanitize(partition, kMaxName) +
-                            "\" is not a partition, such as Common, or a folder, such as "
-                            "Common/app.app");
+  return InvalidField(field, "\"" + Sanitize(partition, kMaxName) +
+                                 "\" is not a partition, such as Common, or a folder, such as "
+                                 "Common/app.app");
 }
 
 Result<void> ReadTrust(const json& from, DeviceSettings& settings) {
@@ -82,16 +44,16 @@ Result<void> ReadTrust(const json& from, DeviceSettings& settings) {
   CF_RETURN_IF_ERROR(ReadString(from, "serverName", settings.server_name));
   CF_ASSIGN_OR_RETURN(settings.public_key_pins, ReadStrings(from, "publicKeyPins"));
   if (settings.ca_bundle.empty() == settings.public_key_pins.empty()) {
-    return Invalid("tls", "needs either caBundle or publicKeyPins");
+    return InvalidField("tls", "needs either caBundle or publicKeyPins");
   }
   if (!settings.ca_bundle.empty() && !pki::ReadChain(settings.ca_bundle).ok()) {
-    return Invalid("tls.caBundle", "holds no certificate that can be read");
+    return InvalidField("tls.caBundle", "holds no certificate that can be read");
   }
   for (const std::string& pin : settings.public_key_pins) {
     const auto bytes = Base64Decode(pin);
     if (!bytes.ok() || bytes->size() != kPinBytes) {
-      return Invalid("tls.publicKeyPins",
-                     "\"" + Sanitize(pin, 64) + "\" is not the base64 of a SHA-256 digest");
+      return InvalidField("tls.publicKeyPins",
+                          "\"" + Sanitize(pin, 64) + "\" is not the base64 of a SHA-256 digest");
     }
   }
   return {};
@@ -99,7 +61,7 @@ Result<void> ReadTrust(const json& from, DeviceSettings& settings) {
 
 Result<void> ReadHosts(const json& from, DeviceSettings& settings) {
   CF_ASSIGN_OR_RETURN(const std::vector<std::string> hosts, ReadStrings(from, "hosts"));
-  if (hosts.empty() || hosts.size() > 2) return Invalid("hosts", "needs one or two addresses");
+  if (hosts.empty() || hosts.size() > 2) return InvalidField("hosts", "needs one or two addresses");
   for (const std::string& host : hosts) {
     auto where = net::ParseHostPort(host, kManagementPort);
     if (!where.ok()) return Annotate(std::move(where).error(), "hosts");
@@ -113,7 +75,8 @@ Result<std::string> ReadPath(const json& from, const char* field, std::string_vi
   CF_RETURN_IF_ERROR(ReadString(from, field, name));
   if (name.empty()) return name;
   if (!IsNamePart(name)) {
-    return Invalid(field, "\"" + Sanitize(name, kMaxName) + "\" is not a name without partition");
+    return InvalidField(field,
+                        "\"" + Sanitize(name, kMaxName) + "\" is not a name without partition");
   }
   return "/" + std::string(partition) + "/" + name;
 }
@@ -132,7 +95,7 @@ Result<NewProfile> ReadNewProfile(const json& from) {
   if (!parent.empty() && (!parent.starts_with('/') || parent.find('/', 1) == parent.npos ||
                           !CheckPartition("parent", parent.substr(1, parent.rfind('/') - 1)).ok() ||
                           !IsNamePart(parent.substr(parent.rfind('/') + 1)))) {
-    return Invalid("createProfile.parent", "must be a full path, such as /Common/clientssl");
+    return InvalidField("createProfile.parent", "must be a full path, such as /Common/clientssl");
   }
   made.sni_default = from.value("sniDefault", json(false)) == json(true);
   return made;
@@ -142,7 +105,7 @@ Result<Place> ReadVirtualServer(const json& from, std::string_view otherwise) {
   Place place;
   CF_ASSIGN_OR_RETURN(const std::string partition, ReadPartition(from, otherwise));
   CF_ASSIGN_OR_RETURN(place.virtual_server, ReadPath(from, "name", partition));
-  if (place.virtual_server.empty()) return Invalid("name", "is missing");
+  if (place.virtual_server.empty()) return InvalidField("name", "is missing");
   CF_ASSIGN_OR_RETURN(const std::string side,
                       ReadWord(from, "side", "ClientSide", {"ClientSide", "ServerSide"}));
   place.side = side == "ClientSide" ? Side::kClient : Side::kServer;
@@ -152,7 +115,8 @@ Result<Place> ReadVirtualServer(const json& from, std::string_view otherwise) {
     CF_ASSIGN_OR_RETURN(place.create, ReadNewProfile(*made));
   }
   if (!place.profile.empty() && (place.create || !place.server_name.empty())) {
-    return Invalid("profile", "names the profile already: leave out createProfile and serverName");
+    return InvalidField("profile",
+                        "names the profile already: leave out createProfile and serverName");
   }
   return place;
 }
@@ -161,7 +125,7 @@ Result<Place> ReadProfile(const json& from, std::string_view otherwise) {
   Place place;
   CF_ASSIGN_OR_RETURN(const std::string partition, ReadPartition(from, otherwise));
   CF_ASSIGN_OR_RETURN(place.profile, ReadPath(from, "name", partition));
-  if (place.profile.empty()) return Invalid("name", "is missing");
+  if (place.profile.empty()) return InvalidField("name", "is missing");
   CF_ASSIGN_OR_RETURN(const std::string side,
                       ReadWord(from, "side", "ClientSide", {"ClientSide", "ServerSide"}));
   place.side = side == "ClientSide" ? Side::kClient : Side::kServer;
@@ -173,12 +137,12 @@ Result<void> ReadPlaces(const json& from, const char* field, std::string_view pa
                         std::vector<Place>& into) {
   const auto list = from.find(field);
   if (list == from.end() || list->is_null()) return {};
-  if (!list->is_array()) return Invalid(field, "must be a list");
+  if (!list->is_array()) return InvalidField(field, "must be a list");
   for (const json& item : *list) {
-    if (!item.is_object()) return Invalid(field, "must be a list of objects");
+    if (!item.is_object()) return InvalidField(field, "must be a list of objects");
     auto place = read(item, partition);
     if (!place.ok()) return Annotate(std::move(place).error(), field);
-    if (into.size() == kMaxPlaces) return Invalid(field, "more than 20 places in one target");
+    if (into.size() == kMaxPlaces) return InvalidField(field, "more than 20 places in one target");
     into.push_back(std::move(*place));
   }
   return {};
@@ -193,10 +157,10 @@ Result<DeviceSettings> ParseDeviceSettings(std::string_view text) {
   CF_RETURN_IF_ERROR(ReadHosts(from, settings));
   CF_RETURN_IF_ERROR(ReadString(from, "username", settings.username));
   CF_RETURN_IF_ERROR(ReadString(from, "loginProviderName", settings.login_provider));
-  CF_RETURN_IF_ERROR(ReadTrust(Member(from, "tls"), settings));
+  CF_RETURN_IF_ERROR(ReadTrust(ReadObject(from, "tls"), settings));
   CF_ASSIGN_OR_RETURN(settings.partition, ReadPartition(from, "Common"));
   CF_RETURN_IF_ERROR(ReadString(from, "deviceGroup", settings.device_group));
-  const json sync = Member(from, "configSync");
+  const json sync = ReadObject(from, "configSync");
   CF_ASSIGN_OR_RETURN(const std::string policy,
                       ReadWord(sync, "policy", "Automatic", {"Automatic", "Never"}));
   CF_ASSIGN_OR_RETURN(const std::string pending,
@@ -230,7 +194,7 @@ Result<std::vector<Place>> ParsePlaces(std::string_view text, std::string_view p
   std::vector<Place> places;
   CF_RETURN_IF_ERROR(ReadPlaces(from, "virtualServers", partition, &ReadVirtualServer, places));
   CF_RETURN_IF_ERROR(ReadPlaces(from, "profiles", partition, &ReadProfile, places));
-  if (places.empty()) return Invalid("f5", "needs virtualServers or profiles");
+  if (places.empty()) return InvalidField("f5", "needs virtualServers or profiles");
   return places;
 }
 

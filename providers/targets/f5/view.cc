@@ -5,6 +5,7 @@
 
 #include "controller/base/base64.h"
 #include "controller/kube/document_json.h"
+#include "providers/targets/f5/listing.h"
 
 namespace certflow::providers::f5 {
 namespace {
@@ -137,6 +138,43 @@ Result<void> AddProfile(const Context& ctx, Access& access, const Place& place, 
   return {};
 }
 
+void NoteUsers(Slot& slot, const VirtualServerList& list, View& view) {
+  const auto users = UsersOf(list, slot.profile, KindOf(slot.side));
+  for (const VirtualServer* user : users) {
+    slot.used_by.push_back({user->path, user->address, user->port});
+  }
+  const std::string what = "profile " + slot.profile;
+  if (!list.complete) {
+    view.notes.push_back(what + ": the device has more than " + std::to_string(kMaxVirtualServers) +
+                         " virtual servers; which of the others use it is not looked up");
+  } else if (users.empty()) {
+    view.notes.push_back("no virtual server uses " + what +
+                         " itself: nobody is served what is put into it, unless another profile "
+                         "inherits from it");
+  } else if (users.size() > seams::kMaxPlacements) {
+    view.notes.push_back(std::to_string(users.size()) + " virtual servers use " + what + "; " +
+                         std::to_string(seams::kMaxPlacements) + " of them are recorded");
+  }
+}
+
+// Which virtual servers use the profiles that are given by name. It is for people: a device that
+// will not tell is worked on all the same.
+Result<void> AddUsers(const Context& ctx, Access& access, View& view) {
+  const auto by_name = [](const Slot& slot) { return slot.virtual_server.empty(); };
+  if (std::none_of(view.slots.begin(), view.slots.end(), by_name)) return {};
+  auto list = ListVirtualServers(ctx, access);
+  if (!list.ok() && list.error().retry != Retry::kNever) return std::move(list).error();
+  if (!list.ok()) {
+    view.notes.push_back("which virtual servers use the profiles is not known: " +
+                         list.error().message);
+    return {};
+  }
+  for (Slot& slot : view.slots) {
+    if (by_name(slot)) NoteUsers(slot, **list, view);
+  }
+  return {};
+}
+
 Result<void> ReadCert(const Context& ctx, Access& access, const std::string& path, View& view) {
   if (view.certs.contains(path)) return {};
   CF_ASSIGN_OR_RETURN(
@@ -161,16 +199,25 @@ std::string VersionIn(const View& view, const Slot& slot, std::string_view owner
 
 std::string RecordKey(const Slot& slot) { return std::string(KindOf(slot.side)) + slot.profile; }
 
-seams::Placement PlacementOf(const Slot& slot, std::string_view device) {
+seams::Placement PlacementOf(const Slot& slot, const Listener& on, std::string_view device) {
   seams::Placement out;
   out.device = device;
-  out.address = slot.address;
-  out.port = slot.port;
-  out.virtual_host = slot.virtual_server;
+  out.address = on.address;
+  out.port = on.port;
+  out.virtual_host = on.virtual_server;
   out.server_name = slot.server_name;
   out.side = SideName(slot.side);
   out.profile = slot.profile;
   return out;
+}
+
+void AddPlacements(const Slot& slot, std::string_view device, std::vector<seams::Placement>& to) {
+  std::vector<Listener> on = slot.used_by;
+  if (on.empty()) on.push_back({slot.virtual_server, slot.address, slot.port});
+  for (const Listener& listener : on) {
+    if (to.size() == seams::kMaxPlacements) return;
+    to.push_back(PlacementOf(slot, listener, device));
+  }
 }
 
 }  // namespace
@@ -248,16 +295,16 @@ Result<View> ReadView(const Context& ctx, Access& access, const std::vector<Plac
     CF_RETURN_IF_ERROR(place.virtual_server.empty() ? AddProfile(ctx, access, place, view)
                                                     : AddVirtualServer(ctx, access, place, view));
   }
+  CF_RETURN_IF_ERROR(AddUsers(ctx, access, view));
   return view;
 }
 
 seams::TargetState StateOf(const View& view, std::string_view owner, std::string_view device) {
   seams::TargetState state;
   std::vector<std::string> versions, fingerprints;
+  state.notes = view.notes;
   for (const Slot& slot : view.slots) {
-    if (state.placements.size() < seams::kMaxPlacements) {
-      state.placements.push_back(PlacementOf(slot, device));
-    }
+    AddPlacements(slot, device, state.placements);
     versions.push_back(VersionIn(view, slot, owner));
     const ChainEntry* shown = view.Own(slot, owner);
     if (shown == nullptr && !slot.entries.empty()) shown = &slot.entries.front();

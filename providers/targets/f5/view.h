@@ -11,6 +11,12 @@
 
 namespace certflow::providers::f5 {
 
+// A virtual server that uses a profile.
+struct Listener {
+  std::string virtual_server, address;
+  int port = 0;
+};
+
 // One profile of a binding as it is on the device.
 struct Slot {
   Side side = Side::kClient;
@@ -19,6 +25,7 @@ struct Slot {
   bool attached = true;  // to the virtual server, where there is one
   std::string virtual_server, address;
   int port = 0;
+  std::vector<Listener> used_by;     // of a profile by its name: all that use it
   std::optional<NewProfile> create;  // ours to make and to take away
   std::string server_name;
   bool inherits = false;
@@ -29,6 +36,7 @@ struct Slot {
 struct View {
   std::vector<Slot> slots;
   std::map<std::string, FileObject> certs;  // those that the entries name
+  std::vector<std::string> notes;           // for people; nothing is stopped by them
 
   const FileObject* Cert(const ChainEntry& entry) const;
   // Whose the entry's certificate is; empty for what certflow did not make.

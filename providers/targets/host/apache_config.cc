@@ -7,6 +7,7 @@
 #include <set>
 #include <utility>
 
+#include "controller/base/ascii.h"
 #include "providers/targets/host/config_dump.h"
 #include "providers/targets/host/host_settings.h"
 

@@ -39,8 +39,6 @@ bool GlobMatches(std::string_view pattern, std::string_view path);
 std::string PathBelow(std::string_view folder, std::string_view path);
 std::string FolderOf(std::string_view path);
 
-// Lower case of ASCII letters, as names of hosts and directives are compared.
-std::string LowerCase(std::string_view text);
 // The next line of `text`, which loses it; without CR.
 std::string_view TakeLine(std::string_view& text);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "controller/base/ascii.h"
 #include "providers/targets/host/config_dump.h"
 
 namespace certflow::providers::host {

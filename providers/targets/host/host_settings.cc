@@ -6,41 +6,20 @@
 
 #include "controller/kube/document_json.h"
 #include "controller/net/address.h"
+#include "providers/fields/fields.h"
 
 namespace certflow::providers::host {
 namespace {
 
 using nlohmann::json;
 
-Error Invalid(std::string_view field, std::string_view fault) {
-  return MakeError(ErrorCode::kInvalid, "InvalidSettings",
-                   std::string(field) + ": " + std::string(fault));
-}
-
-// The field when it is there; the default stays otherwise.
-Result<void> ReadString(const json& from, const char* field, std::string& into) {
-  const auto found = from.find(field);
-  if (found == from.end() || found->is_null()) return {};
-  if (!found->is_string()) return Invalid(field, "must be a string");
-  into = found->get<std::string>();
-  return {};
-}
-
 Result<void> ReadPort(const json& from, std::uint16_t& into) {
   const auto found = from.find("port");
   if (found == from.end() || found->is_null()) return {};
-  if (!found->is_number_integer()) return Invalid("port", "must be a number");
+  if (!found->is_number_integer()) return InvalidField("port", "must be a number");
   const auto port = found->get<std::int64_t>();
-  if (port < 1 || port > 65535) return Invalid("port", "must be from 1 to 65535");
+  if (port < 1 || port > 65535) return InvalidField("port", "must be from 1 to 65535");
   into = static_cast<std::uint16_t>(port);
-  return {};
-}
-
-Result<void> ReadBool(const json& from, const char* field, bool& into) {
-  const auto found = from.find(field);
-  if (found == from.end() || found->is_null()) return {};
-  if (!found->is_boolean()) return Invalid(field, "must be true or false");
-  into = found->get<bool>();
   return {};
 }
 
@@ -60,7 +39,7 @@ Result<void> ReadHost(const json& from, HostSettings& settings) {
   CF_RETURN_IF_ERROR(ReadString(from, "user", settings.user));
   CF_RETURN_IF_ERROR(ReadBool(from, "sudo", settings.sudo));
   CF_RETURN_IF_ERROR(ReadPath(from, "challengeDirectory", settings.challenge_directory));
-  return settings.host.empty() ? Invalid("host", "is missing") : Result<void>();
+  return settings.host.empty() ? InvalidField("host", "is missing") : Result<void>();
 }
 
 template <typename Name>
@@ -70,7 +49,7 @@ Result<void> ReadBinding(const json& from, HostBinding<Name>& binding) {
   CF_RETURN_IF_ERROR(ReadString(from, "keyFile", paths.key_file));
   CF_RETURN_IF_ERROR(ReadString(from, "keyType", binding.key_type));
   if (!binding.key_type.empty() && binding.key_type != "RSA" && binding.key_type != "ECDSA") {
-    return Invalid("keyType", "must be RSA or ECDSA");
+    return InvalidField("keyType", "must be RSA or ECDSA");
   }
   if (!from.contains("certificateFile") && !from.contains("keyFile")) return {};
   CF_RETURN_IF_ERROR(CheckRemotePath("certificateFile", paths.certificate_file));
@@ -80,21 +59,21 @@ Result<void> ReadBinding(const json& from, HostBinding<Name>& binding) {
 }
 
 Error NoPlace(std::string_view name) {
-  return Invalid("certificateFile", "is missing, and so is " + std::string(name));
+  return InvalidField("certificateFile", "is missing, and so is " + std::string(name));
 }
 
 // A path, or host:port; it becomes an address for socat, where "," and ":" mean something.
 Result<void> CheckSocket(std::string_view socket) {
   if (socket.empty()) return {};
   if (socket.find_first_of(", \"'\\") != std::string_view::npos) {
-    return Invalid("statsSocket", "must not contain spaces, commas, quotes and backslashes");
+    return InvalidField("statsSocket", "must not contain spaces, commas, quotes and backslashes");
   }
   if (!socket.starts_with('/')) {
     if (net::ParseHostPort(socket).ok()) return {};
-    return Invalid("statsSocket", "must be an absolute path or host:port");
+    return InvalidField("statsSocket", "must be an absolute path or host:port");
   }
   if (socket.find(':') != std::string_view::npos) {
-    return Invalid("statsSocket", "must not contain colons in a path");
+    return InvalidField("statsSocket", "must not contain colons in a path");
   }
   return CheckRemotePath("statsSocket", socket);
 }
@@ -180,22 +159,22 @@ Result<HostBinding<HaproxyName>> ParseHaproxyBinding(std::string_view text) {
 }
 
 Result<void> CheckRemotePath(std::string_view field, std::string_view path) {
-  if (path.empty()) return Invalid(field, "is missing");
-  if (path.size() > kMaxRemotePath) return Invalid(field, "is longer than 1024 bytes");
-  if (path.front() != '/') return Invalid(field, "must be an absolute path");
-  if (path.back() == '/') return Invalid(field, "must not end in \"/\"");
+  if (path.empty()) return InvalidField(field, "is missing");
+  if (path.size() > kMaxRemotePath) return InvalidField(field, "is longer than 1024 bytes");
+  if (path.front() != '/') return InvalidField(field, "must be an absolute path");
+  if (path.back() == '/') return InvalidField(field, "must not end in \"/\"");
   const bool control = std::any_of(path.begin(), path.end(), [](char c) {
     return static_cast<unsigned char>(c) < 0x20 || c == 0x7f;
   });
-  if (control) return Invalid(field, "must not contain control characters");
+  if (control) return InvalidField(field, "must not contain control characters");
   for (std::size_t at = 0; at < path.size();) {
     const std::size_t end = std::min(path.find('/', at + 1), path.size());
     const std::string_view part = path.substr(at + 1, end - at - 1);
     if (part.empty() || part == "." || part == "..") {
-      return Invalid(field, "must not contain empty, \".\" or \"..\" parts");
+      return InvalidField(field, "must not contain empty, \".\" or \"..\" parts");
     }
     if (part.starts_with(".certflow-")) {
-      return Invalid(field, "must not lie in a folder that certflow keeps");
+      return InvalidField(field, "must not lie in a folder that certflow keeps");
     }
     at = end;
   }

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "controller/base/ascii.h"
 #include "controller/pki/certificate.h"
 #include "providers/targets/host/config_dump.h"
 

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "controller/base/ascii.h"
 #include "providers/targets/host/config_dump.h"
 #include "providers/targets/host/host_settings.h"
 

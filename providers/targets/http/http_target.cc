@@ -19,18 +19,6 @@ constexpr const char* kCapturedActive = "captured.active";
 constexpr std::size_t kMaxPages = 20;
 constexpr std::size_t kMaxObjects = 2000;
 
-// "AB:CD..." and "abcd..." are the same; empty for what is no SHA-256.
-std::string Fingerprint(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    if (c == ':' || c == ' ') continue;
-    if (c >= 'A' && c <= 'F') c = static_cast<char>(c - 'A' + 'a');
-    if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'))) return {};
-    out += c;
-  }
-  return out.size() == 64 ? out : std::string();
-}
-
 class HttpTarget : public seams::Target {
  public:
   HttpTarget(HttpSteps steps, ServerSettings server, Login login, net::HttpClient& client)
@@ -130,7 +118,7 @@ Result<std::string> HttpTarget::ReadFingerprint(const Values& values) const {
     CF_ASSIGN_OR_RETURN(const auto certificate, pki::ReadDer(bytes.Reveal()));
     return certificate.fingerprint;
   }
-  if (std::string fingerprint = Fingerprint(text("fingerprint")); !fingerprint.empty()) {
+  if (std::string fingerprint = pki::ReadFingerprint(text("fingerprint")); !fingerprint.empty()) {
     return fingerprint;
   }
   return MakeError(ErrorCode::kUnavailable, "FingerprintMissing",

@@ -7,6 +7,7 @@
 #include <optional>
 #include <utility>
 
+#include "controller/base/ascii.h"
 #include "controller/base/base64.h"
 #include "controller/pki/certificate.h"
 #include "providers/validators/tls/handshake.h"
@@ -24,12 +25,6 @@ struct Expectation {
   std::string trust_pem;
   int lowest_version = 0;
 };
-
-std::string LowerCase(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return text;
-}
 
 Result<int> ReadVersion(const std::string& text) {
   if (text.empty() || text == "1.2") return TLS1_2_VERSION;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <functional>
+#include <map>
 
 #include "controller/base/clock.h"
 #include "controller/pki/certificate.h"
@@ -144,6 +145,128 @@ TEST_F(F5TargetTest, PlacementsTellWhereItIs) {
   EXPECT_EQ(place.profile, "/Common/site_clientssl");
 }
 
+// a profile by its name: every virtual server that uses it, in whichever partition or folder,
+// and on however many pages the device lists them.
+TEST_F(F5TargetTest, EveryVirtualServerThatUsesAProfileIsTold) {
+  json objects = json::array({{{"kind", "partition"}, {"name", "Web"}},
+                              {{"kind", "folder"}, {"name", "app.app"}, {"partition", "Web"}}});
+  const auto add = [&](const std::string& folder, const std::string& name, int number, bool uses) {
+    json profiles = {{{"name", "/Common/tcp"}, {"context", "all"}}};
+    if (uses) {
+      profiles.push_back({{"name", "/Common/site_clientssl"}, {"context", "clientside"}});
+    }
+    objects.push_back({{"kind", "virtual"},
+                       {"name", name},
+                       {"partition", folder},
+                       {"destination", "/Common/10.77." + std::to_string(number / 200) + "." +
+                                           std::to_string(number % 200 + 1) + ":8443"},
+                       {"profiles", profiles}});
+  };
+  for (int i = 0; i < 210; ++i) add("Common", "vs_bulk" + std::to_string(i), i, false);
+  add("Web", "vs_web", 210, true);
+  add("Web/app.app", "vs_app", 211, true);
+  world_.Ask("POST", "/objects", {{"objects", objects}});
+  const seams::Binding at = At({{"profiles", {{{"name", "site_clientssl"}}}}});
+  auto target = Connect();
+  const auto done = Deploy(*target, at, first_, "st-1");
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  const auto& seen = world_.http().seen;
+  EXPECT_EQ(std::count(seen.begin(), seen.end(), "GET /mgmt/tm/ltm/virtual"), 3)
+      << "one request for a hundred, once a deployment";
+  ASSERT_TRUE(Settles(*target, at, "st-1"));
+  const auto state = target->Observe(ctx(), at);
+  ASSERT_TRUE(state.ok());
+  EXPECT_TRUE(state->notes.empty()) << state->notes.front();
+  std::map<std::string, seams::Placement> places;
+  for (const seams::Placement& place : state->placements) places[place.virtual_host] = place;
+  ASSERT_EQ(places.size(), 3u);
+  EXPECT_EQ(places["/Web/vs_web"].address, "10.77.1.11");
+  EXPECT_EQ(places["/Web/app.app/vs_app"].address, "10.77.1.12");
+  EXPECT_EQ(places["/Web/app.app/vs_app"].port, 8443);
+  for (const auto& [name, place] : places) {
+    EXPECT_EQ(place.profile, "/Common/site_clientssl") << name;
+    EXPECT_EQ(place.side, "ClientSide") << name;
+    EXPECT_EQ(world_.Served(name), first_.fingerprint);
+  }
+  for (json& object : objects) object["delete"] = true;
+  std::reverse(objects.begin(), objects.end());
+  world_.Ask("POST", "/objects", {{"objects", objects}});
+}
+
+// a certificate that is put where nobody looks is worth a word, before it is asked for.
+TEST_F(F5TargetTest, AProfileThatNobodyUsesIsSaid) {
+  world_.Ask("POST", "/objects",
+             {{"objects",
+               {{{"kind", "client-ssl"},
+                 {"name", "idle_site_clientssl"},
+                 {"partition", "Common"},
+                 {"defaultsFrom", "/Common/clientssl"}}}}});
+  const auto state =
+      Connect()->Observe(ctx(), At({{"profiles", {{{"name", "idle_site_clientssl"}}}}}));
+  ASSERT_TRUE(state.ok()) << state.error().message;
+  ASSERT_EQ(state->notes.size(), 1u);
+  EXPECT_NE(state->notes[0].find("no virtual server uses profile /Common/idle_site_clientssl"),
+            std::string::npos)
+      << state->notes[0];
+  ASSERT_EQ(state->placements.size(), 1u);
+  EXPECT_EQ(state->placements[0].profile, "/Common/idle_site_clientssl");
+}
+
+// of several profiles at one listener, chosen by the name that a client asks for, one is
+// changed and put back; the others serve what they did.
+TEST_F(F5TargetTest, OneOfSeveralServerNamesIsChangedAndTheOthersStay) {
+  std::map<std::string, Pair> others;
+  json profiles = {{{"name", "/Common/tcp"}, {"context", "all"}}};
+  json objects = json::array();
+  for (const std::string name : {"default", "a", "b"}) {
+    const Pair pair = MakePair(name + ".test");
+    world_.PutForeign(at_, pair);  // the files, in a profile that takes others later
+    const std::string file = "/Common/foreign_site_" + pair.fingerprint.substr(0, 8);
+    const json entry = {{"name", "own"}, {"cert", file + ".crt"}, {"key", file + ".key"}};
+    objects.push_back({{"kind", "client-ssl"},
+                       {"name", name + "_site_clientssl"},
+                       {"partition", "Common"},
+                       {"defaultsFrom", "/Common/clientssl"},
+                       {"serverName", name + ".test"},
+                       {"sniDefault", name == "default" ? "true" : "false"},
+                       {"certKeyChain", {entry}}});
+    profiles.push_back(
+        {{"name", "/Common/" + name + "_site_clientssl"}, {"context", "clientside"}});
+    others[name] = pair;
+  }
+  objects.push_back({{"kind", "virtual"},
+                     {"name", "vs_site"},
+                     {"partition", "Common"},
+                     {"destination", "/Common/10.10.10.21:443"},
+                     {"profiles", profiles}});
+  world_.Ask("POST", "/objects", {{"objects", objects}});
+  const auto served = [&](const std::string& name) {
+    return world_.Served("/Common/vs_site", name);
+  };
+  const auto expect_others = [&] {
+    EXPECT_EQ(served("a.test"), others["a"].fingerprint);
+    EXPECT_EQ(served("default.test"), others["default"].fingerprint);
+    EXPECT_EQ(served("unknown.test"), others["default"].fingerprint);
+    EXPECT_EQ(served(""), others["default"].fingerprint);
+  };
+  const auto ambiguous =
+      Connect()->Observe(ctx(), At({{"virtualServers", {{{"name", "vs_site"}}}}}));
+  ASSERT_FALSE(ambiguous.ok());
+  EXPECT_EQ(ambiguous.error().reason, "ProfileAmbiguous");
+  const seams::Binding at =
+      At({{"virtualServers", {{{"name", "vs_site"}, {"serverName", "b.test"}}}}});
+  auto target = Connect();
+  const auto done = Deploy(*target, at, first_, "st-1");
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  EXPECT_EQ(served("b.test"), first_.fingerprint);
+  expect_others();
+  ASSERT_TRUE(Settles(*target, at, "st-1"));
+  ASSERT_TRUE(target->Activate(ctx(), at, {before_.active, true, before_.way_back}).ok());
+  EXPECT_EQ(served("b.test"), others["b"].fingerprint);
+  expect_others();
+  EXPECT_TRUE(Settles(*target, at, before_.active));
+}
+
 // everything that belongs together is switched in one transaction, or not at all.
 TEST_F(F5TargetTest, TwoProfilesAreSwitchedTogetherOrNotAtAll) {
   const seams::Binding other = world_.Binding("other");
@@ -276,6 +399,8 @@ TEST_F(F5TargetTest, TheCertificateOfAnotherKeyTypeStaysInTheProfile) {
   auto target = Connect();
   ASSERT_TRUE(Deploy(*target, at_, first_, "st-1").ok());
   ASSERT_TRUE(Settles(*target, at_, "st-1"));
+  EXPECT_EQ(world_.Served("/Common/vs_site", "", "ecdsa_secp256r1_sha256"), first_.fingerprint);
+  EXPECT_EQ(world_.Served("/Common/vs_site", "", "rsa_pss_rsae_sha256"), rsa.fingerprint);
   const auto state = Connect()->Observe(ctx(), at_);
   ASSERT_TRUE(state.ok());
   EXPECT_NE(state->way_back.begin()->second.find("foreign_site"), std::string::npos);
@@ -332,6 +457,80 @@ TEST_F(F5TargetTest, AnOldVersionThatSomebodyUsesIsNotRemoved) {
   const json left = Unit("a")["objects"]["ssl-cert"];
   EXPECT_EQ(std::find(left.begin(), left.end(), old + ".crt"), left.end());
   EXPECT_TRUE(Settles(*target, at_, "st-2"));
+}
+
+// a run that ends before its switch leaves nothing on the units, and them in sync.
+TEST_F(F5TargetTest, WhatWasStagedForNothingIsTakenAway) {
+  auto target = Connect();
+  ASSERT_TRUE(target->Observe(ctx(), at_).ok());
+  const json before = Unit("a")["objects"];
+  ASSERT_TRUE(target->Stage(ctx(), at_, first_.AsBundle("st-1")).ok());
+  EXPECT_NE(Unit("a")["objects"]["ssl-key"], before["ssl-key"]);
+  EXPECT_EQ(Unit("a")["syncStatus"], "Changes Pending");
+  F5Targets later(world_.http());  // whoever ends the run may know nothing of the pair
+  const auto gone = world_.ConnectBy(later)->Discard(ctx(), at_, "st-1");
+  ASSERT_TRUE(gone.ok()) << gone.error().message;
+  ASSERT_TRUE(Settles(*world_.ConnectBy(later), at_, original_version()));
+  for (const char* unit : {"a", "b"}) {
+    EXPECT_EQ(Unit(unit)["objects"]["ssl-key"], before["ssl-key"]) << unit;
+    EXPECT_EQ(Unit(unit)["objects"]["ssl-cert"], before["ssl-cert"]) << unit;
+    EXPECT_EQ(Unit(unit)["syncStatus"], "In Sync") << unit;
+    EXPECT_FALSE(Unit(unit)["unsaved"].get<bool>() && unit == std::string("a"));
+  }
+  EXPECT_EQ(world_.Served("/Common/vs_site"), original_.fingerprint);
+}
+
+TEST_F(F5TargetTest, WhatIsInUseIsNeverTakenAway) {
+  auto target = Connect();
+  ASSERT_TRUE(Deploy(*target, at_, first_, "st-1").ok());
+  ASSERT_TRUE(Settles(*target, at_, "st-1"));
+  const json before = Unit("a")["objects"];
+  ASSERT_TRUE(target->Discard(ctx(), at_, "st-1").ok());
+  EXPECT_EQ(Unit("a")["objects"], before);
+  EXPECT_EQ(world_.Served("/Common/vs_site"), first_.fingerprint);
+}
+
+// where the clean-up did not get through either, the next run is not stopped by what the last
+// one left, although its process knows nothing of it; nor is another workflow's.
+TEST_F(F5TargetTest, WhatADeadProcessStagedDoesNotStopTheNextRun) {
+  {
+    F5Targets died(world_.http());
+    auto target = world_.ConnectBy(died);
+    ASSERT_TRUE(target->Observe(ctx(), at_).ok());
+    ASSERT_TRUE(target->Stage(ctx(), at_, first_.AsBundle("st-1")).ok());
+  }
+  EXPECT_EQ(Unit("a")["syncStatus"], "Changes Pending");
+  const seams::Binding other = world_.Binding("other");
+  world_.Ask("POST", "/objects",
+             {{"objects",
+               {{{"kind", "virtual"},
+                 {"name", "vs_other"},
+                 {"partition", "Common"},
+                 {"destination", "/Common/10.10.10.22:443"},
+                 {"profiles", {{{"name", "/Common/tcp"}, {"context", "all"}}}}}}}});
+  auto beside = Connect();
+  const auto unhindered = Deploy(*beside, other, second_, "st-9");
+  ASSERT_TRUE(unhindered.ok()) << unhindered.error().message;
+  ASSERT_TRUE(Settles(*beside, other, "st-9"));
+  {
+    F5Targets died(world_.http());
+    ASSERT_TRUE(world_.ConnectBy(died)->Stage(ctx(), at_, first_.AsBundle("st-2")).ok());
+  }
+  F5Targets next(world_.http());
+  auto target = world_.ConnectBy(next);
+  const auto done = Deploy(*target, at_, second_, "st-3");
+  ASSERT_TRUE(done.ok()) << done.error().message;
+  ASSERT_TRUE(Settles(*target, at_, "st-3"));
+  ASSERT_TRUE(target->Prune(ctx(), at_, {{"st-3"}}).ok());
+  ASSERT_TRUE(Settles(*target, at_, "st-3"));
+  for (const char* unit : {"a", "b"}) {
+    const std::string keys = Unit(unit)["objects"]["ssl-key"].dump();
+    EXPECT_EQ(keys.find("_ST-1.key"), keys.npos) << unit << keys;
+    EXPECT_EQ(keys.find("_ST-2.key"), keys.npos) << unit << keys;
+    EXPECT_NE(keys.find("_ST-3.key"), keys.npos) << unit << keys;
+    EXPECT_EQ(Unit(unit)["syncStatus"], "In Sync");
+  }
+  world_.Empty(other);
 }
 
 TEST_F(F5TargetTest, ReadyTellsVersionActiveUnitAndGroup) {

@@ -1,5 +1,8 @@
 #include "tests/contract/target/f5_world.h"
 
+#include <openssl/ssl.h>
+
+#include <algorithm>
 #include <stdexcept>
 #include <utility>
 
@@ -22,7 +25,7 @@ test::Peer& SharedPair() {
 std::string NameOf(const seams::Binding& at) {
   return at.workflow_name == "other" ? "other" : "site";
 }
-std::string AddressOf(const std::string& name) {
+std::string DestinationOf(const std::string& name) {
   return name == "other" ? "/Common/10.10.10.22:443" : "/Common/10.10.10.21:443";
 }
 
@@ -50,6 +53,10 @@ class Process : public seams::Target {
   Result<void> Prune(const Context& ctx, const seams::Binding& at,
                      const seams::KeepList& keep) override {
     return target_->Prune(ctx, at, keep);
+  }
+  Result<void> Discard(const Context& ctx, const seams::Binding& at,
+                       const std::string& version) override {
+    return target_->Discard(ctx, at, version);
   }
 
  private:
@@ -184,7 +191,7 @@ json F5World::VirtualServer(const std::string& name, const std::string& profile)
   return {{"kind", "virtual"},
           {"name", "vs_" + name},
           {"partition", "Common"},
-          {"destination", AddressOf(name)},
+          {"destination", DestinationOf(name)},
           {"profiles", profiles}};
 }
 
@@ -235,13 +242,38 @@ void F5World::Empty(const seams::Binding& at) {
   Sync();
 }
 
+std::string F5World::AddressOf(const std::string& virtual_server) const {
+  return Ask("GET", "/state")["virtualServers"].at(virtual_server).get<std::string>();
+}
+
+std::string F5World::Served(const std::string& virtual_server, const std::string& server_name,
+                            const std::string& algorithm) {
+  const std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> tls(SSL_CTX_new(TLS_client_method()),
+                                                              &SSL_CTX_free);
+  SSL_CTX_set1_sigalgs_list(tls.get(), algorithm.c_str());
+  const std::unique_ptr<BIO, decltype(&BIO_free_all)> bio(BIO_new_ssl_connect(tls.get()),
+                                                          &BIO_free_all);
+  SSL* ssl = nullptr;
+  BIO_get_ssl(bio.get(), &ssl);
+  if (!server_name.empty()) SSL_set_tlsext_host_name(ssl, server_name.c_str());
+  BIO_set_conn_hostname(bio.get(), AddressOf(virtual_server).c_str());
+  if (BIO_do_connect(bio.get()) != 1 || BIO_do_handshake(bio.get()) != 1) return {};
+  const std::unique_ptr<X509, decltype(&X509_free)> leaf(SSL_get1_peer_certificate(ssl),
+                                                         &X509_free);
+  unsigned char* der = nullptr;
+  const int size = i2d_X509(leaf.get(), &der);
+  const std::string bytes(reinterpret_cast<char*>(der), static_cast<std::size_t>(size));
+  OPENSSL_free(der);
+  return Sha256Hex(bytes);
+}
+
 std::string F5World::Served(const std::string& virtual_server, const std::string& server_name) {
-  const json addresses = Ask("GET", "/state")["virtualServers"];
-  const auto where = net::ParseHostPort(addresses.at(virtual_server).get<std::string>());
+  const auto where = net::ParseHostPort(AddressOf(virtual_server));
   // A virtual server without TLS says nothing, however long one waits.
-  const json on = Rest(
-      Active(), "GET",
-      "/mgmt/tm/ltm/virtual/~Common~" + virtual_server.substr(8) + "?expandSubcollections=true");
+  std::string id = virtual_server;
+  std::replace(id.begin(), id.end(), '/', '~');
+  const json on =
+      Rest(Active(), "GET", "/mgmt/tm/ltm/virtual/" + id + "?expandSubcollections=true");
   const bool secure = on.dump().find("/profile/client-ssl/") != std::string::npos;
   const Context brief = ctx().WithTimeout(std::chrono::milliseconds(secure ? 20'000 : 200));
   auto socket = providers::Socket::Connect(brief, where->host, where->port);

@@ -65,13 +65,18 @@ class F5World : public TargetWorld {
   // Makes the group equal, from the active unit.
   void Sync() const;
   std::string Active() const;
+  // The fingerprint that a handshake meets. `algorithm` is the only signature that the client
+  // accepts ("rsa_pss_rsae_sha256"), which chooses among the certificates of a profile.
   std::string Served(const std::string& virtual_server, const std::string& server_name = "");
+  std::string Served(const std::string& virtual_server, const std::string& server_name,
+                     const std::string& algorithm);
   CutHttp& http() { return http_; }
   test::Peer& peer() const { return peer_; }
   Context ctx() const { return Context{*clock_}; }
 
  private:
   void PutObjects(nlohmann::json objects) const;
+  std::string AddressOf(const std::string& virtual_server) const;
   nlohmann::json VirtualServer(const std::string& name, const std::string& profile) const;
 
   test::Peer& peer_;

@@ -66,6 +66,21 @@ TEST(OrderChainTest, AnyOrderAndRepeatsGiveTheSameChain) {
   }
 }
 
+// What is taken for a chain can be read by whoever comes next.
+TEST(OrderChainTest, NamesThatCannotBeReadAreRefused) {
+  const TestCertificate leaf = MakeCertificate(Spec("leaf", false), nullptr);
+  ASSERT_TRUE(OrderChain(leaf.pem).ok());
+  std::string der = PemToDer(leaf.pem)->front();
+  const std::size_t name = der.rfind("a.example");
+  ASSERT_NE(name, der.npos);
+  ++der[name - 1];  // the name's length, past the end of the names
+  const std::string pem = DerToPem(der);
+  EXPECT_FALSE(ReadChain(pem).ok());
+  const auto ordered = OrderChain(pem);
+  ASSERT_FALSE(ordered.ok());
+  EXPECT_EQ(ordered.error().reason, "CertificateInvalid");
+}
+
 TEST(OrderChainTest, TheSignatureDecidesAmongIssuersOfTheSameName) {
   CertificateSpec spec = Spec("ca", true);
   spec.key_ids = false;

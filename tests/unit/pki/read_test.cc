@@ -261,6 +261,19 @@ TEST_F(MutationTest, MutatedDerNeverCrashes) {
   }
 }
 
+TEST(ReadFingerprintTest, DevicesWriteItInManyWays) {
+  const std::string plain(64, 'a');
+  std::string colons = "AA";
+  for (int i = 0; i < 31; ++i) colons += ":AA";
+  for (const std::string& text : {plain, colons, "SHA256/" + colons, "SHA256/" + plain}) {
+    EXPECT_EQ(ReadFingerprint(text), plain) << text;
+  }
+  for (const std::string& text :
+       {std::string(), plain.substr(1), plain + "a", "SHA1/" + plain, plain.substr(1) + "g"}) {
+    EXPECT_EQ(ReadFingerprint(text), "") << text;
+  }
+}
+
 TEST_F(MutationTest, MutatedPemNeverCrashes) {
   const TestHierarchy three = MakeHierarchy("DNS:a.example", kNow);
   const std::string good = three.leaf.pem + three.intermediate.pem + three.root.pem;
