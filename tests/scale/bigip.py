@@ -1,6 +1,5 @@
 """Simulated BIG-IP pairs for workflows, and what they counted themselves."""
 
-import collections
 import json
 import re
 import subprocess
@@ -99,9 +98,9 @@ class Pair:
     def forget_requests(self):
         self.simulator.control("DELETE", f"/requests?pair={self.number}")
 
-    def requests(self):
-        """Counted by the simulator, by kind."""
-        return collections.Counter(map(kind_of, self.simulator.control("GET", f"/requests?pair={self.number}")))
+    def request_list(self):
+        """The kinds of its requests in order, as the simulator has them."""
+        return [kind_of(line) for line in self.simulator.control("GET", f"/requests?pair={self.number}")]
 
     def most_tokens(self):
         """The most tokens that one of the units ever had at a time."""

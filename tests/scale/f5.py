@@ -2,11 +2,9 @@
 
 import collections
 import contextlib
-import json
 import time
 
 import bigip
-import measures
 import objects
 import plane as planes
 import progress
@@ -72,16 +70,26 @@ class Bench:
         """The first run of each begins with its creation."""
         self.plane.load(objects.creates(WORKFLOWS, [item for pair in pairs for item in pair.workflows()]))
 
-    def renew(self):
-        """Asks for a run of every workflow."""
+    def renew(self, names):
+        """Asks for a run of each."""
         self._round += 1
         updates = []
         for item in self.plane.get(WORKFLOWS)["items"]:
             name = item["metadata"]["name"]
-            if name in self.names:
+            if name in names:
                 item["metadata"]["annotations"] = {"certflow.dev/renew": f"round {self._round}"}
                 updates.append(("PUT", f"{WORKFLOWS}/{name}", item))
         self.plane.load(updates)
+
+    def alone(self):
+        """The requests of a single run, in order."""
+        pair = self.pairs[0]
+        name = pair.workflows()[0]["metadata"]["name"]
+        pair.forget_requests()
+        self.succeeded.forget()
+        self.renew({name})
+        self.succeeded.await_all({name}, 120)
+        return pair.request_list()
 
     def measure(self, start, seconds):
         """From `start()` until all have succeeded. Figures, and the requests by kind."""
@@ -97,11 +105,11 @@ class Bench:
         cpu, server_cpu = self.replica.cpu() - cpu, self.plane.cpu() - server_cpu
         played = [simulator.cpu() - before for simulator, before in zip(self.simulators, played)]
         gates = self.replica.counters().since(gates)
-        requests = sum((pair.requests() for pair in self.pairs), collections.Counter())
+        requests = collections.Counter(kind for pair in self.pairs for kind in pair.request_list())
         first = min(self.succeeded.when[name] for name in self.names)
         count = len(self.names)
         figures = {"workflows": count, "pairs": len(self.pairs), "seconds": round(ended - started, 2),
-                   "first_after_seconds": round(first - started, 2), **per_deployment(requests, count),
+                   "first_after_seconds": round(first - started, 2), **per_run(requests, count),
                    **rounded({"controller_cpu_seconds": cpu, "controller_cpu_ms_per_run": cpu * 1000 / count,
                               "server_cpu_seconds": server_cpu}, 2),
                    "simulator_cpu_seconds": rounded(dict(enumerate(played)), 2),
@@ -112,15 +120,22 @@ class Bench:
         return figures
 
 
-def per_deployment(requests, count):
-    """Requests of a deployment: all, without uploads and what the pair's targets share; and by kind."""
+def per_run(requests, count):
+    """Requests of a run: all, without uploads and what the pair's targets share; and by kind."""
     uploads = sum(requests[kind] for kind in bigip.UPLOADS)
     shared = sum(requests[kind] for kind in bigip.SHARED)
-    return {"requests_per_deployment": round((requests.total() - uploads - shared) / count, 2),
-            "uploads_per_deployment": round(uploads / count, 2), "shared_requests": shared,
+    return {"requests_per_run": round((requests.total() - uploads - shared) / count, 2),
+            "uploads_per_run": round(uploads / count, 2), "shared_requests": shared,
             "transactions": requests["POST transaction"],
-            "syncs_per_deployment": round(requests["POST cm"] / count, 2),
+            "syncs_per_run": round(requests["POST cm"] / count, 2),
             "requests_by_kind": {kind: round(number / count, 2) for kind, number in sorted(requests.items())}}
+
+
+def of_the_deployment(kinds):
+    """From the look at the binding to the config-sync, of one run's requests in order; without uploads."""
+    made = kinds.index("POST sys/file/ssl-key")
+    look = max(at for at, kind in enumerate(kinds[:made]) if kind == "GET ltm/virtual")
+    return [kind for kind in kinds[look:kinds.index("POST cm") + 1] if kind not in bigip.UPLOADS + bigip.SHARED]
 
 
 @contextlib.contextmanager
@@ -155,15 +170,21 @@ def waiting(plane, hanging):
 
 def f5(plane, count):
     with stage(plane, count) as (bench, hanging):
-        limit = 120 + 30 * count
+        limit, everybody = 120 + 30 * count, bench.names
         progress.figure("f5_first", **bench.measure(lambda: bench.create(bench.pairs), limit))
-        alone = bench.measure(bench.renew, limit)
+        kinds = bench.alone()
+        deployment = of_the_deployment(kinds)
+        progress.figure("f5_alone", requests_per_deployment=len(deployment), deployment=deployment,
+                        requests_per_run=len([kind for kind in kinds if kind not in bigip.UPLOADS]))
+        if len(deployment) > MOST_REQUESTS:
+            raise RuntimeError(f"a deployment takes {len(deployment)} requests, not {MOST_REQUESTS} at most")
+        alone = bench.measure(lambda: bench.renew(everybody), limit)
         progress.figure("f5", **alone)
 
         hanging.hang()
         bench.create([hanging])
-        planes.wait_for("the pair hangs", 60, lambda: hanging.requests().total() >= 2)
-        beside = bench.measure(bench.renew, limit)
+        planes.wait_for("the pair hangs", 60, lambda: len(hanging.request_list()) >= 2)
+        beside = bench.measure(lambda: bench.renew(everybody), limit)
         progress.figure("f5_beside_a_hanging_pair", **beside, waiting=waiting(plane, hanging),
                         times_alone=round(beside["seconds"] / alone["seconds"], 2))
         hanging.recover()
