@@ -105,6 +105,8 @@ void NoteActivated(workflow::StepMemo& memo, WallTime now) {
   memo[workflow::kMemoActivated] = FormatTime(now);
 }
 
+bool IsActivated(const workflow::StepMemo& memo) { return memo.contains(workflow::kMemoActivated); }
+
 void RecordPlacements(const Context& ctx, const StepScope& scope, const seams::TargetState& state,
                       std::string_view what, const std::string& previous) {
   const api::PlannedTarget* planned = workflow::TargetOf(scope.plan, scope.entry);

@@ -34,8 +34,9 @@ inline constexpr Duration kSettleLimit{15 * 60'000};
 Result<workflow::Observation> JudgeSwitch(const Context& ctx, const seams::Target& target,
                                           const seams::TargetState& state,
                                           const workflow::StepMemo& memo, std::string_view version);
-// Notes that Activate returned success.
+// Notes that Activate returned success; whether it has.
 void NoteActivated(workflow::StepMemo& memo, WallTime now);
+bool IsActivated(const workflow::StepMemo& memo);
 
 // Puts what stands at every place of the target into the findings.
 void RecordPlacements(const Context& ctx, const StepScope& scope, const seams::TargetState& state,
