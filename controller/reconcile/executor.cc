@@ -119,7 +119,10 @@ struct Executor::Work {
   bool started;         // it shows that the run is under way
   steps::Scratch scratch;
   std::map<std::size_t, Rest> rests;  // by ledger entry
-  bool progress = false;              // an entry was closed that is not on record
+  // Places for actions, of entries that go on in the next turn: looking, staging, switching and
+  // reading back are one visit, and nobody comes in between.
+  std::map<std::size_t, runtime::GateKeeper::Pass> places;
+  bool progress = false;  // an entry was closed that is not on record
 };
 
 // One entry in one turn: what was seen of it, and what was done.
@@ -128,6 +131,8 @@ struct Executor::Lane {
   steps::Step* step = nullptr;
   seams::Party party;
   std::optional<runtime::GateKeeper::Denied> denied;
+  std::optional<runtime::GateKeeper::Pass> place;
+  bool visit = false;  // the place is for looking and acting
   steps::Findings findings;
   std::optional<Result<workflow::Observation>> seen;
   std::optional<workflow::Needed> needed;
@@ -323,27 +328,39 @@ Executor::Ended Executor::Fail(const Context& ctx, Work& work, std::size_t index
   return std::nullopt;
 }
 
-// Calls the step with a place at its party, or notes that there is none.
+// Calls the step with a place at its party, or notes that there is none. The place stays with the
+// lane, unless there was trouble.
 template <typename Call>
 void Executor::AtParty(Work& work, Lane& lane, runtime::GateKeeper::Access access,
                        const Call& call) const {
   const steps::StepScope scope = ScopeOf(work, lane);
-  runtime::GateKeeper::Denied denied;
-  auto pass =
-      parts_.gates.Enter(lane.party.name, access, &denied, {lane.party.actions, lane.party.reads});
-  if (!pass) {
-    lane.denied = denied;
-    return;
+  if (!lane.place) {
+    runtime::GateKeeper::Denied denied;
+    lane.place = parts_.gates.Enter(lane.party.name, access, &denied,
+                                    {lane.party.actions, lane.party.reads});
+    if (!lane.place) {
+      lane.denied = denied;
+      return;
+    }
   }
   const auto& answer = call(scope);
-  pass->Leave(answer.ok() || !IsPartyTrouble(answer.error()));
+  if (!answer.ok()) Leave(lane, !IsPartyTrouble(answer.error()));
+}
+
+void Executor::Leave(Lane& lane, bool healthy) {
+  if (lane.place) lane.place->Leave(healthy);
+  lane.place.reset();
 }
 
 void Executor::Look(const Context& ctx, Work& work, Lane& lane) const {
-  AtParty(work, lane, runtime::GateKeeper::Access::kRead,
-          [&](const steps::StepScope& scope) -> const auto& {
-            return lane.seen.emplace(lane.step->Observe(ctx, scope));
-          });
+  using enum runtime::GateKeeper::Access;
+  lane.visit = lane.place || lane.step->ActsNext(ScopeOf(work, lane));
+  AtParty(work, lane, lane.visit ? kAct : kRead, [&](const steps::StepScope& scope) -> const auto& {
+    return lane.seen.emplace(lane.step->Observe(ctx, scope));
+  });
+  const bool goes_on =
+      lane.seen && lane.seen->ok() && std::holds_alternative<workflow::Needed>(**lane.seen);
+  if (!lane.visit || !goes_on) Leave(lane, true);
 }
 
 void Executor::Act(const Context& ctx, Work& work, Lane& lane) const {
@@ -351,6 +368,20 @@ void Executor::Act(const Context& ctx, Work& work, Lane& lane) const {
           [&](const steps::StepScope& scope) -> const auto& {
             return lane.acted.emplace(lane.step->Act(ctx, scope, *lane.needed));
           });
+}
+
+// Of the visits that go on; the other places are free.
+void Executor::KeepPlaces(Work& work, const std::vector<Lane*>& lanes) const {
+  for (Lane* lane : lanes) {
+    const EntryState state = work.run.status.ledger[lane->index].state;
+    const bool open = state == EntryState::kPending || state == EntryState::kIntended;
+    if (!lane->place) continue;
+    if (lane->visit && open && !work.rests.contains(lane->index)) {
+      work.places.emplace(lane->index, *std::exchange(lane->place, std::nullopt));
+    } else {
+      Leave(*lane, true);
+    }
+  }
 }
 
 // What was seen: the entry is through, waits, or needs its action.
@@ -462,6 +493,7 @@ Executor::Ended Executor::TakeTurn(const Context& ctx, Work& work,
                             "this version of certflow has no step " + entry.step));
     }
     lane->party = lane->step->Party(ScopeOf(work, *lane));
+    if (auto kept = work.places.extract(index)) lane->place = std::move(kept.mapped());
     work.rests.erase(index);
     lanes.push_back(std::move(lane));
   }
@@ -496,6 +528,7 @@ Executor::Ended Executor::TakeTurn(const Context& ctx, Work& work,
     if (Ended one = Record(ctx, work, *lane); one && !ended) ended = std::move(one);
   }
   if (ended) return ended;
+  KeepPlaces(work, acting);
   bool all_rest = std::all_of(entries.begin(), entries.end(),
                               [&](std::size_t index) { return work.rests.contains(index); });
   return all_rest ? Ended(Wait(ctx, work, entries)) : std::nullopt;
@@ -556,7 +589,7 @@ Executor::Ended Executor::Stand(const Context& ctx, Work& work) {
 
 Result<runtime::Outcome> Executor::CarryOn(const Context& ctx, const Standing& standing,
                                            const api::Plan& plan, api::Run run) {
-  Work work{standing, plan, run,  api::EncodeRunStatus(run), !run.status.ledger.empty(),
+  Work work{standing, plan, run,  api::EncodeRunStatus(run), !run.status.ledger.empty(), {},
             {},       {},   false};
   api::RunStatus& status = run.status;
   if (status.ledger.empty()) {

@@ -51,6 +51,8 @@ class Executor {
   Ended TakeTurn(const Context& ctx, Work& work, const std::vector<std::size_t>& entries);
   template <typename Call>
   void AtParty(Work& work, Lane& lane, runtime::GateKeeper::Access access, const Call& call) const;
+  static void Leave(Lane& lane, bool healthy);
+  void KeepPlaces(Work& work, const std::vector<Lane*>& lanes) const;
   steps::StepScope ScopeOf(Work& work, Lane& lane) const;
   void Look(const Context& ctx, Work& work, Lane& lane) const;
   void Act(const Context& ctx, Work& work, Lane& lane) const;

@@ -71,6 +71,9 @@ struct TargetState {
   // What the target still does by itself after a switch ("config-sync to dg: Changes Pending");
   // empty when it is through. Until then it is looked at again, and nothing is done.
   std::string settling;
+  // How long ago we gave it something to do, for whichever binding, where that is known: many that
+  // switch one after the other must not wait for each other in vain.
+  std::optional<Duration> idle_for;
   std::vector<Placement> placements;  // at most kMaxPlacements
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "controller/steps/step.h"
+#include "controller/steps/target_access.h"
 
 namespace certflow::steps {
 
@@ -11,6 +12,7 @@ class RollbackStep : public Step {
  public:
   explicit RollbackStep(const StepParts& parts) : parts_(parts) {}
   seams::Party Party(const StepScope& scope) const override;
+  bool ActsNext(const StepScope& scope) const override { return !IsActivated(scope.entry.memo); }
   Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) override;
   Result<ActResult> Act(const Context& ctx, const StepScope& scope,
                         const workflow::Needed& needed) override;

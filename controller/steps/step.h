@@ -125,6 +125,9 @@ class Step {
     const seams::Party party = Party(scope);
     return party.may_hang && !party.name.empty();
   }
+  // Whether a look will most likely find something to do: then it waits for a place to do it in, so
+  // that nobody looks in vain at a party where others act.
+  virtual bool ActsNext(const StepScope&) const { return false; }
   virtual Result<workflow::Observation> Observe(const Context& ctx, const StepScope& scope) = 0;
   // A step that never answers Needed has no Act.
   virtual Result<ActResult> Act(const Context& ctx, const StepScope& scope,

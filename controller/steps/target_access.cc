@@ -1,5 +1,7 @@
 #include "controller/steps/target_access.h"
 
+#include <algorithm>
+
 #include "controller/base/clock.h"
 #include "controller/workflow/ledger.h"
 
@@ -94,6 +96,7 @@ Result<workflow::Observation> JudgeSwitch(const Context& ctx, const seams::Targe
   if (activated == memo.end()) NoteActivated(noted, ctx.clock.Now());
   auto since = ParseTime(noted[workflow::kMemoActivated]);
   WallTime until = since.ok() ? *since + kSettleLimit : ctx.clock.Now();
+  if (state.idle_for) until = std::max(until, ctx.clock.Now() - *state.idle_for + kSettleLimit);
   if (ctx.clock.Now() >= until) {
     return MakeError(ErrorCode::kRefused, "NotSettled", "still " + Sanitize(state.settling, 300));
   }
@@ -104,6 +107,8 @@ Result<workflow::Observation> JudgeSwitch(const Context& ctx, const seams::Targe
 void NoteActivated(workflow::StepMemo& memo, WallTime now) {
   memo[workflow::kMemoActivated] = FormatTime(now);
 }
+
+bool IsActivated(const workflow::StepMemo& memo) { return memo.contains(workflow::kMemoActivated); }
 
 void RecordPlacements(const Context& ctx, const StepScope& scope, const seams::TargetState& state,
                       std::string_view what, const std::string& previous) {

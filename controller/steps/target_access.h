@@ -29,13 +29,15 @@ seams::WayBack WayBackOf(const workflow::StepMemo& memo);
 
 // Whether what follows a switch to `version` is over too. Done: it is. InProgress: the target works
 // on; its memo is `memo`, with since when where that was not known. Needed("") : Activate has to be
-// called (again). kRefused, "NotSettled", after kSettleLimit.
+// called (again). kRefused, "NotSettled", kSettleLimit after the switch, and after the
+// last change that we made there.
 inline constexpr Duration kSettleLimit{15 * 60'000};
 Result<workflow::Observation> JudgeSwitch(const Context& ctx, const seams::Target& target,
                                           const seams::TargetState& state,
                                           const workflow::StepMemo& memo, std::string_view version);
-// Notes that Activate returned success.
+// Notes that Activate returned success; whether it has.
 void NoteActivated(workflow::StepMemo& memo, WallTime now);
+bool IsActivated(const workflow::StepMemo& memo);
 
 // Puts what stands at every place of the target into the findings.
 void RecordPlacements(const Context& ctx, const StepScope& scope, const seams::TargetState& state,

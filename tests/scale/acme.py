@@ -17,8 +17,8 @@ ZONE = "example.test"
 class Peer:
     """A program of tests/peers: ends when its standard input closes."""
 
-    def __init__(self, plane, name, *args):
-        self.folder = os.path.join(plane.folder, name)
+    def __init__(self, plane, name, *args, folder=None):
+        self.folder = os.path.join(plane.folder, folder or name)
         self._argv = ["setpriv", "--pdeathsig", "TERM", "--",
                       os.path.join(planes.ROOT, "tests/peers", name), self.folder, *args]
 
@@ -34,20 +34,22 @@ class Peer:
     def __exit__(self, *_):
         planes.end(self._process)
 
+    @property
+    def pid(self):
+        return self._process.pid
+
 
 @contextlib.contextmanager
 def acme_authority(plane):
     """The CertificateAuthority `acme`; gives a function that counts the orders which the server ever had."""
     with Peer(plane, "bind", "--zone", ZONE) as bind, \
             Peer(plane, "pebble", "--dns", bind.says["dns"]) as pebble:
-        with open(pebble.says["ca"], encoding="ascii") as file:
-            roots = file.read()
         plane.create(SECRETS, objects.allowed("tsig", {"key": bind.says["key_secret"]}))
         solver = {"dns01": {"rfc2136": {"nameserver": bind.says["dns"], "tsigKeyName": bind.says["key_name"],
                                         "tsigSecretRef": {"name": "tsig", "key": "key"}}}}
         plane.create(AUTHORITIES, {"apiVersion": "certflow.dev/v1alpha1", "kind": "CertificateAuthority",
                                    "metadata": {"name": "acme", "namespace": objects.NAMESPACE},
-                                   "spec": {"acme": {"server": pebble.says["directory"], "caBundle": roots,
+                                   "spec": {"acme": {"server": pebble.says["directory"], "caBundle": objects.read(pebble.says["ca"]),
                                                      "accountKeySecretRef": {"name": "acme-account"},
                                                      "solvers": [solver]}}})
 

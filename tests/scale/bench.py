@@ -8,12 +8,13 @@ import sys
 import progress
 from acme import acme
 from due import due
+from f5 import f5
 from failover import failover
 from idle import idle, make_pattern
 from plane import Plane
 from raw import raw
 
-NAMES = ("raw", "due", "idle", "acme", "failover")
+NAMES = ("raw", "due", "idle", "acme", "failover", "f5")
 
 
 def arguments():
@@ -23,6 +24,7 @@ def arguments():
     parser.add_argument("--quick", action="store_true", help="smaller, in a few minutes")
     parser.add_argument("--due", type=int, help="workflows of the figure due")
     parser.add_argument("--acme", type=int, help="workflows of the figure acme")
+    parser.add_argument("--f5", type=int, metavar="PAIRS", help="pairs of the figure f5, with 10 workflows each")
     given = parser.parse_intermixed_args()
     unknown = set(given.names) - set(NAMES)
     if unknown:
@@ -30,6 +32,7 @@ def arguments():
     given.names = given.names or NAMES
     given.due = given.due or (200 if given.quick else 1000)
     given.acme = given.acme or (20 if given.quick else 100)
+    given.f5 = given.f5 or (2 if given.quick else 20)
     return given
 
 
@@ -52,6 +55,9 @@ def measure(given):
     if "failover" in given.names:
         with Plane(given.programs) as plane:
             failover(plane, 60 if quick else 200)
+    if "f5" in given.names:
+        with Plane(given.programs) as plane:
+            f5(plane, given.f5)
 
 
 def main():

@@ -10,6 +10,7 @@ NAMESPACE = "bench"
 WORKFLOWS = f"{API}/namespaces/{NAMESPACE}/certificateworkflows"
 RUNS = f"{API}/namespaces/{NAMESPACE}/workflowruns"
 AUTHORITIES = f"{API}/namespaces/{NAMESPACE}/certificateauthorities"
+TARGETS = f"{API}/namespaces/{NAMESPACE}/deploymenttargets"
 SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
 # As the controller writes, so that the server does the same work.
 AS_CONTROLLER = "?fieldManager=certflow&fieldValidation=Strict"
@@ -31,16 +32,28 @@ def allowed(name, data, kind="Opaque"):
     return secret(name, data, kind, {"certflow.dev/allow": "true"})
 
 
-def make_internal_authority(plane):
-    """The CertificateAuthority `corp`, its key pair in a Secret."""
-    key, certificate = plane.folder + "/corp.key", plane.folder + "/corp.crt"
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                    "-days", "3650", "-subj", "/CN=Corp CA", "-keyout", key, "-out", certificate,
+def make_ca(folder, name, above=None):
+    """Certificate and key (PEM) of a CA, below another one or its own root."""
+    key, certificate = f"{folder}/{name}.key", f"{folder}/{name}.crt"
+    signer = ["-CA", f"{folder}/{above}.crt", "-CAkey", f"{folder}/{above}.key"] if above else []
+    subprocess.run(["openssl", "req", "-x509", *signer, "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                    "-days", "3650", "-subj", f"/CN={name}", "-keyout", key, "-out", certificate,
                     "-addext", "keyUsage=critical,keyCertSign,cRLSign"], check=True, capture_output=True)
-    pair = {}
-    for name, path in (("tls.key", key), ("tls.crt", certificate)):
-        with open(path, encoding="ascii") as file:
-            pair[name] = file.read()
+    return read(certificate), read(key)
+
+
+def read(path):
+    with open(path, encoding="ascii") as file:
+        return file.read()
+
+
+def make_internal_authority(plane, intermediate=False):
+    """The CertificateAuthority `corp`, its key pair in a Secret."""
+    certificate, key = make_ca(plane.folder, "corp")
+    pair = {"tls.crt": certificate, "tls.key": key}
+    if intermediate:
+        issuing, key = make_ca(plane.folder, "issuing", above="corp")
+        pair = {"tls.crt": issuing, "tls.key": key, "ca.crt": certificate}
     plane.create(SECRETS, allowed("corp-ca", pair, "kubernetes.io/tls"))
     plane.create(AUTHORITIES, {"apiVersion": "certflow.dev/v1alpha1", "kind": "CertificateAuthority",
                                "metadata": {"name": "corp", "namespace": NAMESPACE},

@@ -134,13 +134,22 @@ Result<std::string> Access::SyncState(const Context& ctx, bool fresh) {
   CF_ASSIGN_OR_RETURN(const Pair::Group group, Group(ctx));
   if (group.path.empty()) return std::string(kInSync);
   if (!fresh && !sync_.empty()) return sync_;
+  const std::uint64_t changes = to_.pair->changes();
   CF_ASSIGN_OR_RETURN(const std::string body, Do(ctx, {"sync status", "/mgmt/tm/cm/sync-status"}));
   const auto sync = ParseSyncStatus(body);
   if (!sync) return Unreadable("sync status");
   sync_ = StatusOfGroup(*sync, group.path);
   if (sync_ == "Standalone") sync_ = kInSync;
-  if (sync_ == kInSync) to_.pair->NoteInSync();
+  to_.pair->NoteStatus(sync_, sync_ == kInSync, changes, ctx.clock.Steady());
   return sync_;
+}
+
+Result<std::string> Access::SharedSyncState(const Context& ctx) {
+  if (auto known = to_.pair->status(ctx.clock.Steady()); known && to_.pair->active()) {
+    return sync_ = *std::move(known);
+  }
+  CF_RETURN_IF_ERROR(RequireActive(ctx));
+  return SyncState(ctx, true);
 }
 
 Result<void> Access::RequireInSync(const Context& ctx) {

@@ -38,6 +38,9 @@ class Access {
   Result<Pair::Group> Group(const Context& ctx);
   // Its status; "In Sync" where there is no group. Read once, unless `fresh`.
   Result<std::string> SyncState(const Context& ctx, bool fresh);
+  // As anybody of us read it a moment ago; who asks makes sure that the unit is still active.
+  // kConflict, "FailedOver".
+  Result<std::string> SharedSyncState(const Context& ctx);
   // Nobody else's changes wait for a sync. kUnavailable, "UnsyncedChanges".
   Result<void> RequireInSync(const Context& ctx);
   // Writes the running configuration down, and passes it on where the group does not do that by

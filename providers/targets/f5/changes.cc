@@ -251,7 +251,7 @@ Result<ChangeSet> PlanReturn(const View& view, const seams::WayBack& way_back,
 
 Result<std::string> Apply(const Context& ctx, Access& access, const std::vector<Change>& changes) {
   if (changes.empty()) return std::string();
-  access.pair().NoteChange();
+  access.pair().NoteChange(ctx.clock.Steady());
   if (changes.size() == 1) {
     const Change& change = changes.front();
     return access.Do(ctx, {change.what, change.path, change.method, change.body});

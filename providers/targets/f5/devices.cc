@@ -60,20 +60,57 @@ bool Pair::changed_by_us() const {
   MutexLock lock(mutex_);
   return changed_by_us_;
 }
-void Pair::NoteChange() {
+void Pair::NoteChange(SteadyTime now) {
   MutexLock lock(mutex_);
   changed_by_us_ = true;
+  ++changes_;
+  busy_ = now;
+  status_.reset();
 }
-void Pair::NoteInSync() {
+std::uint64_t Pair::changes() const {
   MutexLock lock(mutex_);
+  return changes_;
+}
+void Pair::NoteStatus(std::string status, bool in_sync, std::uint64_t changes, SteadyTime now) {
+  MutexLock lock(mutex_);
+  if (changes != changes_) return;
+  status_ = std::move(status);
+  status_until_ = now + kStatusLife;
+  if (!in_sync) return;
   changed_by_us_ = false;
   asked_to_sync_.reset();
   syncs_ = 0;
 }
+std::optional<std::string> Pair::status(SteadyTime now) const {
+  MutexLock lock(mutex_);
+  return now < status_until_ ? status_ : std::nullopt;
+}
 void Pair::NoteSync(SteadyTime now) {
   MutexLock lock(mutex_);
-  asked_to_sync_ = now;
+  asked_to_sync_ = busy_ = now;
   ++syncs_;
+  ++changes_;
+  status_.reset();
+}
+std::optional<Duration> Pair::idle_for(SteadyTime now) const {
+  MutexLock lock(mutex_);
+  return busy_ ? std::optional<Duration>(std::chrono::floor<Duration>(now - *busy_)) : std::nullopt;
+}
+void Pair::NoteWaiting(const std::string& binding, std::shared_ptr<const View> as_read,
+                       SteadyTime now) {
+  MutexLock lock(mutex_);
+  std::erase_if(waiting_, [now](const auto& entry) { return entry.second.until <= now; });
+  if (waiting_.size() >= kMaxWaiting && !waiting_.contains(binding)) return;
+  waiting_[binding] = {std::move(as_read), now + kWaitingLife};
+}
+void Pair::ForgetWaiting(const std::string& binding) {
+  MutexLock lock(mutex_);
+  waiting_.erase(binding);
+}
+std::shared_ptr<const View> Pair::waiting(const std::string& binding, SteadyTime now) const {
+  MutexLock lock(mutex_);
+  const auto found = waiting_.find(binding);
+  return found == waiting_.end() || found->second.until <= now ? nullptr : found->second.as_read;
 }
 bool Pair::MayAskToSync(SteadyTime now) const {
   MutexLock lock(mutex_);

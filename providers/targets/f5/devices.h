@@ -1,7 +1,9 @@
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -20,6 +22,7 @@ struct VirtualServerList {
   std::vector<VirtualServer> items;
   bool complete = true;
 };
+struct View;
 
 // What all who work on one pair share: a session a unit, and what was learned about the pair that
 // is dear to ask for again. Losing it costs a few requests. Thread-safe.
@@ -52,14 +55,34 @@ class Pair {
 
   // Whether what waits for a sync was written by us: seen in sync, then changed.
   bool changed_by_us() const CF_EXCLUDES(mutex_);
-  void NoteChange() CF_EXCLUDES(mutex_);
-  void NoteInSync() CF_EXCLUDES(mutex_);
+  // Before each change.
+  void NoteChange(SteadyTime now) CF_EXCLUDES(mutex_);
+  // How many there were; a status that was asked for before a change says nothing about it.
+  std::uint64_t changes() const CF_EXCLUDES(mutex_);
+  // The sync status as it was read, and whether that is in sync; `changes` before the question.
+  void NoteStatus(std::string status, bool in_sync, std::uint64_t changes, SteadyTime now)
+      CF_EXCLUDES(mutex_);
+  // As anybody read it last, if that is no longer ago than kStatusLife and nothing was done since.
+  static constexpr Duration kStatusLife = std::chrono::seconds(2);
+  std::optional<std::string> status(SteadyTime now) const CF_EXCLUDES(mutex_);
   // A config-sync was asked for.
   void NoteSync(SteadyTime now) CF_EXCLUDES(mutex_);
   // Whether to ask (again): devices sometimes accept it and do nothing.
   static constexpr Duration kSyncPatience = std::chrono::seconds(30);
   static constexpr int kMaxSyncs = 5;
   bool MayAskToSync(SteadyTime now) const CF_EXCLUDES(mutex_);
+  // Since we changed or synced something; nothing where we did not.
+  std::optional<Duration> idle_for(SteadyTime now) const CF_EXCLUDES(mutex_);
+
+  // What was switched a short while ago and waits for the sync, as it was read back, by binding.
+  // Bounded in time and number: who finds nothing looks at everything.
+  static constexpr Duration kWaitingLife = std::chrono::minutes(2);
+  static constexpr std::size_t kMaxWaiting = 500;
+  void NoteWaiting(const std::string& binding, std::shared_ptr<const View> as_read, SteadyTime now)
+      CF_EXCLUDES(mutex_);
+  void ForgetWaiting(const std::string& binding) CF_EXCLUDES(mutex_);
+  std::shared_ptr<const View> waiting(const std::string& binding, SteadyTime now) const
+      CF_EXCLUDES(mutex_);
 
  private:
   const std::vector<std::unique_ptr<Session>> units_;
@@ -70,6 +93,15 @@ class Pair {
   std::shared_ptr<const VirtualServerList> list_ CF_GUARDED_BY(mutex_);
   SteadyTime list_until_ CF_GUARDED_BY(mutex_);
   bool changed_by_us_ CF_GUARDED_BY(mutex_) = false;
+  std::uint64_t changes_ CF_GUARDED_BY(mutex_) = 0;
+  std::optional<SteadyTime> busy_ CF_GUARDED_BY(mutex_);  // when we did something last
+  std::optional<std::string> status_ CF_GUARDED_BY(mutex_);
+  SteadyTime status_until_ CF_GUARDED_BY(mutex_);
+  struct Waiting {
+    std::shared_ptr<const View> as_read;
+    SteadyTime until;
+  };
+  std::map<std::string, Waiting> waiting_ CF_GUARDED_BY(mutex_);
   std::optional<SteadyTime> asked_to_sync_ CF_GUARDED_BY(mutex_);
   int syncs_ CF_GUARDED_BY(mutex_) = 0;  // since it was in sync last
 };

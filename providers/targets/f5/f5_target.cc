@@ -15,6 +15,8 @@ namespace {
 
 using seams::Binding;
 
+std::string KeyOf(const Binding& at) { return OwnerOf(at) + "\n" + at.settings; }
+
 class F5Target : public seams::Target {
  public:
   explicit F5Target(Connection connection) : access_(std::move(connection)) {}
@@ -35,10 +37,12 @@ class F5Target : public seams::Target {
   Result<void> RequireActive(const Context& ctx);
   Result<void> RequireOwnChanges(const Context& ctx);
   Result<void> Remove(const Context& ctx, std::span<const Owned> keys);
+  Result<bool> LookAtSwitched(const Context& ctx, const Binding& at);
   Result<void> NoteSettling(const Context& ctx, seams::TargetState& state);
   Result<Installed> Installation(const Context& ctx, const std::string& owner,
                                  const std::string& version);
-  Result<void> Switch(const Context& ctx, const ChangeSet& set, const FileObject* cert);
+  Result<void> Switch(const Context& ctx, const Binding& at, const ChangeSet& set,
+                      const FileObject* cert);
   Result<void> ReadBack(const Context& ctx, const ChangeSet& set, const std::string& answer,
                         View& view);
 
@@ -109,17 +113,50 @@ Result<void> F5Target::NoteSettling(const Context& ctx, seams::TargetState& stat
   }
   state.settling =
       "config-sync to " + Sanitize(LeafOf(group.path), 128) + ": " + Sanitize(status, 64);
+  state.idle_for = access_.pair().idle_for(ctx.clock.Steady());
   return {};
 }
 
+// What was switched a moment ago and waits for the sync is as it was read back; all that wait on
+// the pair share one question about it. Once in sync, the profiles are read again. False: nothing
+// is known, or the sync is to be asked for again, and everything has to be looked at.
+Result<bool> F5Target::LookAtSwitched(const Context& ctx, const Binding& at) {
+  const auto as_read = access_.pair().waiting(KeyOf(at), ctx.clock.Steady());
+  if (!as_read || !access_.settings().sync) return false;
+  const auto status = access_.SharedSyncState(ctx);
+  if (!status.ok() && status.error().reason == "FailedOver") return false;
+  if (!status.ok()) return status.error();
+  CF_ASSIGN_OR_RETURN(const Pair::Group group, access_.Group(ctx));
+  const bool ask = !group.auto_sync && access_.pair().MayAskToSync(ctx.clock.Steady());
+  if (*status != kInSync && ask) return false;
+  View view = *as_read;
+  if (*status == kInSync) {
+    access_.pair().ForgetWaiting(KeyOf(at));
+    for (Slot& slot : view.slots) {
+      auto read = slot.exists ? ReadSlot(ctx, access_, slot, view) : Result<void>();
+      if (!read.ok() && read.error().reason == "ProfileMissing") return false;
+      CF_RETURN_IF_ERROR(std::move(read));
+    }
+  }
+  view_ = std::move(view);
+  view_of_ = at.settings;
+  return true;
+}
+
 Result<seams::TargetState> F5Target::Observe(const Context& ctx, const Binding& at) {
-  if (!std::exchange(just_known_, false) || view_of_ != at.settings) {
+  const bool by_us = std::exchange(just_known_, false) && view_of_ == at.settings;
+  bool switched = false;
+  if (!by_us) {
     view_.reset();
+    CF_ASSIGN_OR_RETURN(switched, LookAtSwitched(ctx, at));
+  }
+  if (!by_us && !switched) {
     CF_RETURN_IF_ERROR(Look(ctx, at));
     CF_RETURN_IF_ERROR(access_.SyncState(ctx, true));
   }
   CF_ASSIGN_OR_RETURN(const std::string status, access_.SyncState(ctx, false));
-  if (status != kInSync) CF_RETURN_IF_ERROR(FollowFailover(ctx, at));
+  // Where we wrote, the unit was asked right before.
+  if (status != kInSync && !by_us && !switched) CF_RETURN_IF_ERROR(FollowFailover(ctx, at));
   CF_ASSIGN_OR_RETURN(const View* view, Look(ctx, at));
   seams::TargetState state = StateOf(*view, OwnerOf(at), access_.Address());
   state.way_back = WayBackOf(*view);
@@ -127,6 +164,8 @@ Result<seams::TargetState> F5Target::Observe(const Context& ctx, const Binding& 
     if (version != state.active) state.staged.push_back(version);
   }
   CF_RETURN_IF_ERROR(NoteSettling(ctx, state));
+  // Good enough to wait by, not to act by.
+  if (switched && status != kInSync) view_.reset();
   return state;
 }
 
@@ -184,10 +223,12 @@ Result<void> F5Target::ReadBack(const Context& ctx, const ChangeSet& set, const 
   return {};
 }
 
-Result<void> F5Target::Switch(const Context& ctx, const ChangeSet& set, const FileObject* cert) {
+Result<void> F5Target::Switch(const Context& ctx, const Binding& at, const ChangeSet& set,
+                              const FileObject* cert) {
   View view = std::move(*view_);
   view_.reset();
   just_known_ = false;
+  access_.pair().ForgetWaiting(KeyOf(at));
   if (cert != nullptr) view.certs[cert->path] = *cert;
   CF_ASSIGN_OR_RETURN(const std::string answer, Apply(ctx, access_, set.changes));
   auto read = ReadBack(ctx, set, answer, view);
@@ -200,6 +241,7 @@ Result<void> F5Target::Switch(const Context& ctx, const ChangeSet& set, const Fi
   // Finishing what an earlier call began: it may have come into sync since.
   if (set.changes.empty()) CF_RETURN_IF_ERROR(access_.SyncState(ctx, true));
   CF_RETURN_IF_ERROR(access_.SaveAndSync(ctx, !set.changes.empty()));
+  access_.pair().NoteWaiting(KeyOf(at), std::make_shared<const View>(view), ctx.clock.Steady());
   view_ = std::move(view);
   just_known_ = true;
   return {};
@@ -213,11 +255,11 @@ Result<void> F5Target::Activate(const Context& ctx, const Binding& at,
   CF_RETURN_IF_ERROR(RequireActive(ctx));
   if (which.reverting && !which.way_back.empty()) {
     CF_ASSIGN_OR_RETURN(const ChangeSet set, PlanReturn(*view, which.way_back, owner));
-    return Switch(ctx, set, nullptr);
+    return Switch(ctx, at, set, nullptr);
   }
   CF_ASSIGN_OR_RETURN(const Installed installed, Installation(ctx, owner, which.version));
   CF_ASSIGN_OR_RETURN(const ChangeSet set, PlanSwitch(*view, installed.objects, owner));
-  return Switch(ctx, set, &installed.cert);
+  return Switch(ctx, at, set, &installed.cert);
 }
 
 Result<void> F5Target::Deactivate(const Context& ctx, const Binding& at,
@@ -225,7 +267,7 @@ Result<void> F5Target::Deactivate(const Context& ctx, const Binding& at,
   CF_ASSIGN_OR_RETURN(const View* view, Look(ctx, at));
   CF_RETURN_IF_ERROR(RequireActive(ctx));
   CF_ASSIGN_OR_RETURN(const ChangeSet set, PlanReturn(*view, way_back, OwnerOf(at)));
-  return Switch(ctx, set, nullptr);
+  return Switch(ctx, at, set, nullptr);
 }
 
 // The device itself refuses to remove what is in use, wherever it is used.

@@ -83,7 +83,7 @@ Result<FileObject> PutFiles(const Context& ctx, Access& access, const std::vecto
   }
   FileObject cert;
   for (const File& file : files) {
-    access.pair().NoteChange();
+    access.pair().NoteChange(ctx.clock.Steady());
     CF_ASSIGN_OR_RETURN(FileObject made,
                         Create(ctx, access, file.kind, file.path, file.upload, file.content));
     if (file.kind == FileKind::kCert && cert.path.empty()) cert = std::move(made);
@@ -121,7 +121,7 @@ Result<std::vector<Owned>> ListMade(const Context& ctx, Access& access, FileKind
 }
 
 Result<bool> Delete(const Context& ctx, Access& access, FileKind kind, const std::string& path) {
-  access.pair().NoteChange();
+  access.pair().NoteChange(ctx.clock.Steady());
   auto done = access.Do(ctx, {"removal of " + path, ObjectUrl(kind, path), "DELETE"});
   if (done.ok() || done.error().reason == "ObjectMissing") return true;
   if (done.error().reason == "ObjectInUse") return false;

@@ -1,4 +1,4 @@
-// Hosts that accept and then say nothing.
+// Hosts and devices that accept and then say nothing.
 #include <gtest/gtest.h>
 
 #include <iostream>
@@ -93,6 +93,91 @@ TEST_F(HangTest, R90_ThreeHundredHangingHostsDoNotDelayTheNextRun) {
     EXPECT_TRUE(stage().Kubectl({"delete", kind, "--all", "-n", hung, "--wait=false"}).ok())
         << kind;
   }
+}
+
+constexpr const char* kPair = R"(
+---
+apiVersion: certflow.dev/v1alpha1
+kind: DeploymentTarget
+metadata: {name: "{name}"}
+spec:
+  f5:
+    hosts: ["{a}", "{b}"]
+    username: {user}
+    passwordSecretRef: {name: bigip, key: password}
+    tls: {caBundle: {ca}}
+)";
+
+class PairHangTest : public StageTest {
+ protected:
+  void SetUp() override {
+    StageTest::SetUp();
+    if (IsSkipped() || HasFatalFailure()) return;
+    stage().controller();
+    ns_ = stage().NewNamespace();
+    stage().KeepSecret(bigip_["password"]);
+    stage().MakeSecret(ns_, "bigip", {{"password", bigip_["password"]}});
+    for (const char* number : {"", "2"}) {
+      const std::string of = number;
+      stage().Create(ns_, Fill(kPair, {{"name", "pair" + of},
+                                       {"a", bigip_["a" + of]},
+                                       {"b", bigip_["b" + of]},
+                                       {"user", bigip_["user"]},
+                                       {"ca", Json(test::ReadFile(bigip_["ca"])).dump()}}));
+      stage().Create(
+          ns_, Fill(kWorkflow, {{"name", "site" + of},
+                                {"policy", "OnRequest"},
+                                {"use", R"({targetRef: {name: pair)" + of +
+                                            R"(}, f5: {virtualServers: [{name: vs_www}]}})"}}));
+      EXPECT_TRUE(Await(
+          [&] {
+            return Condition(stage().Get("targets", ns_, "pair" + of), "Ready").starts_with("True");
+          },
+          60))
+          << Condition(stage().Get("targets", ns_, "pair" + of), "Ready");
+    }
+  }
+  Json Control(const std::string& path, const std::string& body = "") const {
+    std::vector<std::string> curl = {"curl", "-sSf", "http://" + bigip_["control"] + path};
+    if (!body.empty()) curl.insert(curl.end(), {"-d", body});
+    return Json::parse(RunTool(curl));
+  }
+  void Ask(const std::string& workflow) {
+    EXPECT_TRUE(stage().Patch("workflows", ns_, workflow,
+                              R"({"metadata":{"annotations":{"certflow.dev/renew":"now"}}})"));
+  }
+  // Of the first pair: asked for, and not answered.
+  std::size_t Unanswered() const {
+    std::size_t count = 0;
+    for (const Json& request : Control("/requests")) count += request["status"] == 0;
+    return count;
+  }
+
+  test::Peer bigip_{"f5", {"--pairs", "2"}, 60};
+  std::string ns_;
+};
+
+// R-90: whatever the time is. The pair that hangs has not answered when the other one is through.
+TEST_F(PairHangTest, R90_APairThatHangsKeepsNobodyFromAnotherPair) {
+  Control("/faults", R"({"fault": "hang", "count": null})");
+  Ask("site");
+  ASSERT_TRUE(Await([&] { return Unanswered() > 0; }, 60));
+  Json hung = stage().NewestRun(ns_, "site");
+  EXPECT_EQ(StateOf(hung), "Running");
+  EXPECT_NE(hung["status"].value("step", ""), "") << "it says where it is";
+
+  Ask("site2");
+  Json run = stage().AwaitState(ns_, "site2", "Succeeded", 60);
+  EXPECT_EQ(ServedFingerprint(bigip_["vs_www2"], "shop.example.com"),
+            run["status"]["certificate"]["fingerprint"]);
+  hung = stage().NewestRun(ns_, "site");
+  EXPECT_TRUE(StateOf(hung) == "Running" || StateOf(hung) == "Waiting") << StateOf(hung);
+  for (const Json& unit : Control("/state?pair=2")["units"]) EXPECT_LE(unit["mostTokens"], 1);
+
+  RunTool({"curl", "-sSf", "-X", "DELETE", "http://" + bigip_["control"] + "/faults"});
+  run = stage().AwaitState(ns_, "site", "Succeeded", 150);
+  EXPECT_EQ(ServedFingerprint(bigip_["vs_www"], "shop.example.com"),
+            run["status"]["certificate"]["fingerprint"]);
 }
 
 }  // namespace

@@ -58,6 +58,7 @@ class Accounts:
         self.tokens: dict[str, Token] = {}
         self.expired: OrderedDict[str, None] = OrderedDict()
         self.failed_logins = 0
+        self.most_tokens = 0  # that lived at the same time
 
     def add_user(self, name: str, password: str, role: str, remote: bool = False) -> None:
         if role not in ROLES:
@@ -153,6 +154,7 @@ class Accounts:
         now = self.clock.now()
         name = base64.b32encode(secrets.token_bytes(20)).decode()[:26]
         token = self.tokens[name] = Token(name, user, now, TOKEN_SECONDS, now, now, sender)
+        self.most_tokens = max(self.most_tokens, len(self.tokens))
         return token
 
     def forget_expired(self) -> None:

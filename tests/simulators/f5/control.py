@@ -151,7 +151,7 @@ def show_unit(unit: Unit) -> Json:
     return {
         "hostname": unit.hostname, "version": unit.version.text, "state": unit.group.states[unit.name],
         "syncStatus": status, "syncColor": color, "unsaved": unit.unsaved, "saves": unit.saves,
-        "tokens": len(unit.accounts.tokens), "failedLogins": unit.accounts.failed_logins,
-        "uploads": sorted(unit.uploads.files), "transactions": {
-            str(t.ident): t.state for t in unit.transactions.open.values()},
+        "tokens": len(unit.accounts.tokens), "mostTokens": unit.accounts.most_tokens,
+        "failedLogins": unit.accounts.failed_logins, "uploads": sorted(unit.uploads.files),
+        "transactions": {str(t.ident): t.state for t in unit.transactions.open.values()},
         "objects": {kind: sorted(entry.path for entry in unit.running.all(kind)) for kind in unit.running.kinds()}}
