@@ -101,7 +101,7 @@ void Pair::NoteWaiting(const std::string& binding, std::shared_ptr<const View> a
   MutexLock lock(mutex_);
   std::erase_if(waiting_, [now](const auto& entry) { return entry.second.until <= now; });
   if (waiting_.size() >= kMaxWaiting && !waiting_.contains(binding)) return;
-  waiting_[binding] = {std::move(as_read), now + kWaitingLife};
+  waiting_[binding] = {std::move(as_read), now + kWaitingLife, active_};
 }
 void Pair::ForgetWaiting(const std::string& binding) {
   MutexLock lock(mutex_);
@@ -110,7 +110,8 @@ void Pair::ForgetWaiting(const std::string& binding) {
 std::shared_ptr<const View> Pair::waiting(const std::string& binding, SteadyTime now) const {
   MutexLock lock(mutex_);
   const auto found = waiting_.find(binding);
-  return found == waiting_.end() || found->second.until <= now ? nullptr : found->second.as_read;
+  if (found == waiting_.end() || found->second.until <= now) return nullptr;
+  return found->second.unit == active_ ? found->second.as_read : nullptr;
 }
 bool Pair::MayAskToSync(SteadyTime now) const {
   MutexLock lock(mutex_);

@@ -75,7 +75,8 @@ class Pair {
   std::optional<Duration> idle_for(SteadyTime now) const CF_EXCLUDES(mutex_);
 
   // What was switched a short while ago and waits for the sync, as it was read back, by binding.
-  // Bounded in time and number: who finds nothing looks at everything.
+  // Bounded in time and number, and gone with the unit that was active then: who finds nothing
+  // looks at everything.
   static constexpr Duration kWaitingLife = std::chrono::minutes(2);
   static constexpr std::size_t kMaxWaiting = 500;
   void NoteWaiting(const std::string& binding, std::shared_ptr<const View> as_read, SteadyTime now)
@@ -100,6 +101,7 @@ class Pair {
   struct Waiting {
     std::shared_ptr<const View> as_read;
     SteadyTime until;
+    std::optional<std::size_t> unit;
   };
   std::map<std::string, Waiting> waiting_ CF_GUARDED_BY(mutex_);
   std::optional<SteadyTime> asked_to_sync_ CF_GUARDED_BY(mutex_);

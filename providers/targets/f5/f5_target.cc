@@ -124,8 +124,8 @@ Result<bool> F5Target::LookAtSwitched(const Context& ctx, const Binding& at) {
   const auto as_read = access_.pair().waiting(KeyOf(at), ctx.clock.Steady());
   if (!as_read || !access_.settings().sync) return false;
   const auto status = access_.SharedSyncState(ctx);
-  if (!status.ok() && status.error().reason == "FailedOver") return false;
-  if (!status.ok()) return status.error();
+  // Another unit may have taken over, and does not have what this one was given.
+  if (!status.ok() || !access_.pair().waiting(KeyOf(at), ctx.clock.Steady())) return false;
   CF_ASSIGN_OR_RETURN(const Pair::Group group, access_.Group(ctx));
   const bool ask = !group.auto_sync && access_.pair().MayAskToSync(ctx.clock.Steady());
   if (*status != kInSync && ask) return false;

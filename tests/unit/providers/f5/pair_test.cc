@@ -45,6 +45,17 @@ TEST_F(PairTest, TheTimeSinceWeDidSomethingCountsFromTheLastChangeOrSync) {
   EXPECT_EQ(pair_.idle_for(now_ + seconds(5)), seconds(1));
 }
 
+// what one unit was given is not what the other one has.
+TEST_F(PairTest, WhatWaitsForASyncIsForgottenWhenAnotherUnitIsActive) {
+  pair_.SetActive(0);
+  pair_.NoteWaiting("www", std::make_shared<const View>(), now_);
+  EXPECT_TRUE(pair_.waiting("www", now_));
+  pair_.SetActive(std::nullopt);
+  EXPECT_FALSE(pair_.waiting("www", now_));
+  pair_.SetActive(1);
+  EXPECT_FALSE(pair_.waiting("www", now_));
+}
+
 TEST_F(PairTest, WhatWaitsForASyncIsBoundedInTimeAndNumber) {
   const auto view = std::make_shared<const View>();
   for (std::size_t i = 0; i <= Pair::kMaxWaiting; ++i) {
