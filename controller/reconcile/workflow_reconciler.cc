@@ -240,8 +240,11 @@ Result<void> WorkflowReconciler::CreateRun(const Context& ctx, api::NewRun run) 
   run.plan_digest = api::DigestOf(run.plan_json);
   auto created = client_.Create(ctx, api::RunResource(), run.ns, api::EncodeNewRun(run));
   // It was made before, and only this cache does not show it yet.
-  if (!created.ok() && created.error().code == ErrorCode::kAlreadyExists) return {};
-  if (!created.ok()) return created.error();
+  const bool there = !created.ok() && created.error().code == ErrorCode::kAlreadyExists;
+  if (!created.ok() && !there) return created.error();
+  expected_.Expect({run.ns, run.workflow_name}, run.workflow_uid, run.number,
+                   ctx.clock.Steady() + kQuietStart);
+  if (there) return {};
   const std::string_view trigger = api::TriggerReasonName(run.trigger.reason);
   ctx.log.Info("run started", {{"run", workflow::DisplayRunName(run.name)}, {"trigger", trigger}});
   metrics_.Add("certflow_runs_started_total", "Runs that were started, by trigger.",
@@ -353,7 +356,9 @@ void WorkflowReconciler::Deleted(const api::Workflow& workflow) {
 }
 
 Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::string_view key) {
-  auto stored = world_.workflows.Get(ParseKey(key));
+  const kube::ObjectKey object = ParseKey(key);
+  auto stored = world_.workflows.Get(object);
+  if (stored == nullptr) expected_.Forget(object);
   if (stored == nullptr || stored->meta.deleting) return runtime::Outcome{};
   Context wctx = ctx.WithLog({{"workflow", std::string(key)}});
   api::Workflow workflow = *stored;
@@ -394,10 +399,14 @@ Result<runtime::Outcome> WorkflowReconciler::Reconcile(const Context& ctx, std::
     CF_RETURN_IF_ERROR(WriteIfChanged(wctx, workflow, before));
     return runtime::Outcome{};
   }
+  const std::int64_t newest = std::max(status.runs, runs.empty() ? 0 : runs.front()->number);
+  const SteadyTime steady = ctx.clock.Steady();
+  if (auto until = expected_.Awaited(object, workflow.meta.uid, newest, steady)) {
+    return runtime::Outcome{std::chrono::ceil<Duration>(*until - steady)};
+  }
   ShowActive(nullptr, status);
   // A run may be there that the cache does not show yet; the name makes it the same one.
-  std::int64_t number = status.runs + 1;
-  if (!runs.empty()) number = std::max(number, runs.front()->number + 1);
+  const std::int64_t number = newest + 1;
   if (!spec->suspend) {
     CF_ASSIGN_OR_RETURN(bool answered, AnswerRollback(wctx, workflow, runs, number));
     if (answered) return runtime::Outcome{kQuietStart};

@@ -3,6 +3,7 @@
 #include "controller/base/metrics.h"
 #include "controller/kube/events.h"
 #include "controller/reconcile/approval_guard.h"
+#include "controller/reconcile/expected_runs.h"
 #include "controller/reconcile/status_writer.h"
 #include "controller/reconcile/store_directory.h"
 #include "controller/reconcile/world.h"
@@ -61,6 +62,7 @@ class WorkflowReconciler {
   ApprovalGuard& guard_;
   kube::EventRecorder& events_;
   Metrics& metrics_;
+  ExpectedRuns expected_;
 };
 
 }  // namespace certflow::reconcile

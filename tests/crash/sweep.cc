@@ -6,6 +6,8 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <random>
 #include <thread>
 
 namespace certflow::crash {
@@ -15,6 +17,14 @@ constexpr unsigned kPlaysAtOnce = 4;
 
 void Note(const std::string& where, const std::vector<std::string>& wrong, Ending& ending) {
   for (const std::string& one : wrong) ending.wrong.push_back(where + ": " + one);
+}
+
+unsigned Seed() {
+  const char* set = std::getenv("CERTFLOW_SEED");
+  const unsigned seed =
+      set != nullptr ? static_cast<unsigned>(std::atoi(set)) : std::random_device()();
+  std::printf("CERTFLOW_SEED=%u\n", seed);
+  return seed;
 }
 
 // One life; true when it ended by the cut.
@@ -63,9 +73,70 @@ Ending PlayToTheEnd(const Play& play) {
 std::vector<std::string> Undisturbed(const Play& play) {
   auto scene = play.make();
   scene->Play();
-  EXPECT_TRUE(scene->world().Until([&] { return scene->Finished(); }));
+  const bool finished = scene->world().Until([&] { return scene->Finished(); });
+  EXPECT_TRUE(finished) << testing::PrintToString(scene->world().activity->log());
   EXPECT_EQ(scene->WrongAtTheEnd(), std::vector<std::string>());
   return scene->world().life.done();
+}
+
+std::vector<std::string> SweepSingle(const std::string& name, const Play& play) {
+  const auto interactions = Undisturbed(play);
+  Findings findings;
+  std::vector<std::function<void()>> jobs;
+  for (int at = 1; at <= static_cast<int>(interactions.size()); ++at) {
+    for (bool after : {false, true}) {
+      Play one{play.make, {{at, after}}, play.cache};
+      jobs.emplace_back([one, &findings] { findings.Add(PlayToTheEnd(one)); });
+    }
+  }
+  RunAll(jobs);
+  EXPECT_GE(findings.deaths(), static_cast<int>(interactions.size()));
+  return findings.Report(name, interactions.size());
+}
+
+std::vector<std::string> SweepPairs(const std::string& name, const Play& play) {
+  const auto interactions = Undisturbed(play);
+  Findings findings;
+  std::vector<std::function<void()>> jobs;
+  for (int at = 1; at <= static_cast<int>(interactions.size()); ++at) {
+    for (bool after : {false, true}) {
+      jobs.emplace_back([&, at, after] {
+        for (int second = 1;; ++second) {
+          std::size_t deaths = 0;
+          for (bool second_after : {false, true}) {
+            const Ending ending =
+                PlayToTheEnd({play.make, {{at, after}, {second, second_after}}, play.cache});
+            findings.Add(ending);
+            deaths = std::max(deaths, ending.deaths);
+          }
+          if (deaths < 2) return;  // the second life is shorter than that
+        }
+      });
+    }
+  }
+  RunAll(jobs);
+  EXPECT_GT(findings.deaths(), findings.plays());
+  return findings.Report(name, interactions.size());
+}
+
+std::vector<std::string> SamplePairs(const std::string& name, const Play& play, int count) {
+  const auto interactions = Undisturbed(play);
+  std::mt19937 random(Seed());
+  std::uniform_int_distribution<int> at(1, static_cast<int>(interactions.size()));
+  Findings findings;
+  std::vector<std::function<void()>> jobs;
+  for (int i = 0; i < count; ++i) {
+    const int first = at(random);
+    // What the second life still has to do; a few of its first steps are looks that it repeats.
+    const int second = 1 + at(random) % std::max(1, static_cast<int>(interactions.size()) - first);
+    Play pair{play.make,
+              {{first, random() % 2 == 0}, {second, random() % 2 == 0}},
+              random() % 2 == 0 ? Cache::kFresh : Cache::kStale};
+    jobs.emplace_back([pair, &findings] { findings.Add(PlayToTheEnd(pair)); });
+  }
+  RunAll(jobs);
+  EXPECT_GT(findings.deaths(), count);
+  return findings.Report(name, interactions.size());
 }
 
 void Findings::Add(const Ending& ending) {

@@ -32,6 +32,15 @@ Ending PlayToTheEnd(const Play& play);
 // Interactions of a run that nothing disturbs, in order; the test fails when it goes wrong.
 std::vector<std::string> Undisturbed(const Play& play);
 
+// Each of these prints its figures and gives back what was wrong, for the test to judge.
+//
+// One death at each interaction, before it and after it.
+std::vector<std::string> SweepSingle(const std::string& name, const Play& play);
+// After each death, the next process dies at each of its interactions in turn.
+std::vector<std::string> SweepPairs(const std::string& name, const Play& play);
+// So many pairs of deaths, drawn by CERTFLOW_SEED, and half of them with stale caches.
+std::vector<std::string> SamplePairs(const std::string& name, const Play& play, int count);
+
 // What plays have found, together. Thread-safe.
 class Findings {
  public:

@@ -299,9 +299,10 @@ void MemoryApiServer::SendBookmarks() {
   impl_->changed.notify_all();
 }
 
-void MemoryApiServer::HoldWatches(bool hold) {
+void MemoryApiServer::HoldWatches(bool hold, std::string_view plural) {
   std::lock_guard lock(impl_->mutex);
   impl_->held = hold;
+  impl_->held_resource = plural;
   impl_->changed.notify_all();
 }
 

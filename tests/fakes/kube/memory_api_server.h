@@ -76,8 +76,8 @@ class MemoryApiServer : public net::HttpClient {
   void EndWatches();    // the server's regular end
   void BreakWatches();  // the connections are lost
   void SendBookmarks();
-  // While held, watches see nothing: caches turn stale.
-  void HoldWatches(bool hold);
+  // While held, watches see nothing: caches turn stale. Those of one resource, or all.
+  void HoldWatches(bool hold, std::string_view plural = {});
 
   // Handled requests, failed ones included: Count("update", "workflowruns/status").
   std::size_t Count(std::string_view verb, std::string_view resource) const;

@@ -78,12 +78,17 @@ class Watch {
 
   bool Woken() const {
     return server_.ends != ends_ || server_.breaks != breaks_ || server_.bookmarks != bookmarks_ ||
-           (!server_.held && server_.version > seen_);
+           (!Held() && server_.version > seen_);
+  }
+
+  bool Held() const {
+    return server_.held &&
+           (server_.held_resource.empty() || server_.held_resource == request_.plural);
   }
 
   // Gathers what is new, with the lock held.
   void Collect() {
-    if (server_.held) return;
+    if (Held()) return;
     // A compaction takes nothing from a watch that is up to date.
     if (server_.compactions != compactions_ && seen_ >= server_.compacted_at) {
       seen_ = std::max(seen_, server_.compacted_at + 1);

@@ -50,6 +50,7 @@ struct MemoryApiServer::Impl {
   std::shared_ptr<const Interceptor> interceptor;
   bool watch_list = true;
   bool held = false;
+  std::string held_resource;  // empty: all
   std::size_t watches = 0;
   // Counters that open watches compare with what they saw at their start.
   std::uint64_t ends = 0;

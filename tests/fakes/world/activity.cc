@@ -4,11 +4,11 @@
 
 namespace certflow::fakes {
 
-bool Activity::Busy(int hanging) const {
+bool Activity::Busy(int hanging, bool working) const {
   MutexLock lock(mutex_);
   if (busy_ > hanging) return true;
-  return std::any_of(depth_.begin(), depth_.end(),
-                     [](const auto& queue) { return queue.second > 0; });
+  return working && std::any_of(depth_.begin(), depth_.end(),
+                                [](const auto& queue) { return queue.second > 0; });
 }
 
 bool Activity::CachesCurrent() const {

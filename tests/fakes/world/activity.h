@@ -16,8 +16,9 @@ namespace certflow::fakes {
 // What a program is doing, as its metrics, its log and its requests tell. Thread-safe.
 class Activity : public Metrics, public LogSink {
  public:
-  // Keys wait, or more workers are busy than those `hanging` ones that only time sets free.
-  bool Busy(int hanging) const;
+  // Keys wait for workers that take them (`working`), or more workers are busy than those `hanging`
+  // ones that only time sets free.
+  bool Busy(int hanging, bool working) const;
   // Every cache has what was written.
   bool CachesCurrent() const;
   // Blocks until something happens; false when nothing did for that long.

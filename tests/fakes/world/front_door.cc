@@ -141,6 +141,9 @@ Result<net::HttpResponse> FrontDoor::Serve(const Context& ctx, const net::HttpRe
   auto response = server_.Do(ctx, request);
   activity_.Touch();
   if (!response.ok() || response->status >= 300) return response;
+  if (asked.plural == "leases" && asked.method != "GET") {
+    lease_written_ = clock_.Steady().time_since_epoch().count();
+  }
   const bool ours = asked.group == "certflow.dev" || IsPolicy(asked);
   if (asked.method == "GET" && ours && !asked.key.name.empty()) {
     AddManagedFields(asked.plural, response->body);

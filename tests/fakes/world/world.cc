@@ -25,6 +25,8 @@ constexpr std::chrono::seconds kShortMove{2};
 constexpr int kTurnsForSure = 10;
 // A cache that is held back on purpose must not hold time.
 constexpr int kQuietTurnsOfStaleCache = 40;
+// A leader that was not given the processor must not lose its Lease by it.
+constexpr int kQuietTurnsOfLateRenewal = 200;
 constexpr std::chrono::seconds kRealLimit{60};
 
 const kube::Resource& Secrets() {
@@ -128,10 +130,11 @@ void World::Start() {
   life.Arm(std::exchange(next_cut_, {}));
   process_client_ = kube::MakeClient(process, MemoryApiServer::Config(), *activity);
   app::ShippedPolicy policy = app::LoadShippedPolicy();
+  lease_lost_ = false;
   program_ = std::make_unique<app::Program>(
       config, app::Parts{clock, *activity, Logger(activity), *process_client_, *web_, shells, mail,
                          "replica-" + std::to_string(++starts_), std::move(policy.policy_json),
-                         std::move(policy.binding_json), [] {}});
+                         std::move(policy.binding_json), [this] { lease_lost_ = true; }});
   program_->Start();
 }
 
@@ -143,6 +146,21 @@ void World::Kill() {
   program_.reset();
   process_client_.reset();
   activity->Reset();
+}
+
+void World::Elect() {
+  config.leader_elect = true;
+  process.CountLeases(true);
+}
+
+bool World::Leads() const {
+  return program_ != nullptr && (!config.leader_elect || program_->leading());
+}
+
+// The elector should have written by now.
+bool World::RenewalLate() const {
+  return config.leader_elect && Leads() &&
+         clock.Steady() > process.lease_written() + config.retry_period;
 }
 
 bool World::Until(const std::function<bool()>& done, std::chrono::seconds limit) {
@@ -160,12 +178,16 @@ bool World::Until(const std::function<bool()>& done, std::chrono::seconds limit)
       quiet = still = 0;
       continue;
     }
-    if (activity->Busy(mail.hanging())) continue;
+    // As the kubelet does with a process that has ended.
+    if (lease_lost_) Start();
+    if (activity->Busy(mail.hanging(), Leads())) continue;
     if (!activity->CachesCurrent() && ++quiet < kQuietTurnsOfStaleCache) continue;
+    if (RenewalLate() && ++quiet < kQuietTurnsOfLateRenewal) continue;
     // A thread that was not given the processor yet looks like rest: the further time is to move,
     // or for giving up, the surer it has to be.
     const SteadyTime now = clock.Steady();
-    const SteadyTime to = std::min(clock.earliest().value_or(end), end);
+    SteadyTime to = std::min(clock.earliest().value_or(end), end);
+    if (config.leader_elect) to = std::min<SteadyTime>(to, now + kShortMove);
     if (to - now > kShortMove || now >= end) {
       if (++still < kTurnsForSure) continue;
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -34,6 +35,8 @@ class World {
   // The process that Start makes next dies there.
   void CutNextLife(Cut cut) { next_cut_ = cut; }
   void Kill();  // nothing it still tries has an effect
+  // From the next Start on the process has to win the Lease first; its writes are interactions.
+  void Elect();
   bool running() const { return program_ != nullptr; }
   app::Program& program() { return *program_; }
 
@@ -91,6 +94,8 @@ class World {
  private:
   class Web;
   void ServeOurKinds();
+  bool Leads() const;
+  bool RenewalLate() const;
   void Must(const Result<void>& done, const std::string& what) const;
   std::string Answer(const std::string& domain, const std::string& token) const;
 
@@ -102,6 +107,7 @@ class World {
   std::unique_ptr<app::Program> program_;
   Cut next_cut_;
   int starts_ = 0;
+  std::atomic<bool> lease_lost_{false};
 };
 
 // Objects as YAML would have them, in World::kNamespace.
