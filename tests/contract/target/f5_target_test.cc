@@ -60,7 +60,7 @@ class F5TargetTest : public testing::Test {
     return Settles(target, at, seams::StagedRef{version});
   }
   bool Settles(seams::Target& target, const seams::Binding& at, const seams::StagedRef& which) {
-    for (int round = 0; round < 20; ++round) {
+    for (int round = 0; round < 20; ++round, world_.Advance(std::chrono::seconds(3))) {
       const auto state = target.Observe(ctx(), at);
       if (!state.ok()) return false;
       if (state->active != which.version) return false;
@@ -605,7 +605,7 @@ TEST_P(F5FaultTest, LeavesNoHalfStateAndNoSecret) {
     bool through = false;
     // The first request is the login; one that was refused is left alone for a minute.
     F5Targets later(world_.http());
-    for (int round = 0; round < 12 && !through; ++round) {
+    for (int round = 0; round < 12 && !through; ++round, world_.Advance(std::chrono::seconds(3))) {
       auto target = world_.ConnectBy(skip == 0 ? later : targets);
       const auto state = target->Observe(ctx(), at_);
       if (!state.ok()) continue;

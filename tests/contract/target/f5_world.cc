@@ -91,16 +91,34 @@ Result<void> CutHttp::Stream(const Context& ctx, const net::HttpRequest& request
   return inner_.Stream(ctx, request, sink);
 }
 
+// The machine's clocks, and what a test lets pass beside.
+class F5World::AheadClock : public Clock {
+ public:
+  WallTime Now() const override { return inner_->Now() + ahead_; }
+  SteadyTime Steady() const override { return inner_->Steady() + ahead_; }
+  bool WaitUntil(SteadyTime until, std::stop_token stop) override {
+    return inner_->WaitUntil(until - ahead_, std::move(stop));
+  }
+  void Advance(Duration by) { ahead_ += by; }
+
+ private:
+  const std::unique_ptr<Clock> inner_ = MakeSystemClock();
+  Duration ahead_{};
+};
+
 F5World::F5World(bool dies, bool auto_sync)
     : peer_(SharedPair()),
       dies_(dies),
-      clock_(MakeSystemClock()),
+      clock_(std::make_unique<AheadClock>()),
       curl_(net::MakeCurlHttpClient("f5-test", {})),
       http_(*curl_) {
   Ask("DELETE", "/faults");
   Ask("POST", "/failover", {{"unit", "a"}});
   Ask("POST", "/sync", {{"autoSync", auto_sync}, {"polls", 1}, {"ignore", 0}});
 }
+
+Context F5World::ctx() const { return Context{*clock_}; }
+void F5World::Advance(Duration by) { clock_->Advance(by); }
 
 F5World::~F5World() {
   for (const char* name : {"site", "other"}) Empty(Binding(name));

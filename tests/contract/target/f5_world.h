@@ -72,7 +72,9 @@ class F5World : public TargetWorld {
                      const std::string& algorithm);
   CutHttp& http() { return http_; }
   test::Peer& peer() const { return peer_; }
-  Context ctx() const { return Context{*clock_}; }
+  Context ctx() const;
+  // Lets time pass for all that go by ctx().
+  void Advance(Duration by);
 
  private:
   void PutObjects(nlohmann::json objects) const;
@@ -81,7 +83,8 @@ class F5World : public TargetWorld {
 
   test::Peer& peer_;
   const bool dies_;
-  std::unique_ptr<Clock> clock_;
+  class AheadClock;
+  std::unique_ptr<AheadClock> clock_;
   std::unique_ptr<net::HttpClient> curl_;
   CutHttp http_;
 };

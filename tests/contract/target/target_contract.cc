@@ -41,10 +41,12 @@ std::map<std::string, Pair>& MadePairs() {
   return pairs;
 }
 
-// Looks until the target is through with what follows a switch, and asks again where it says so.
-bool Settle(seams::Target& target, const Context& ctx, const seams::Binding& at,
+// Looks until the target is through with what follows a switch, every three seconds as the
+// controller does, and asks again where it says so.
+bool Settle(seams::Target& target, fakes::SimulatedClock& clock, const seams::Binding& at,
             const seams::StagedRef& which) {
-  for (int round = 0; round < 30; ++round) {
+  const Context ctx{clock};
+  for (int round = 0; round < 30; ++round, clock.Advance(std::chrono::seconds(3))) {
     const auto state = target.Observe(ctx, at);
     if (!state.ok()) return false;
     if (state->running && state->settling.empty()) return true;
@@ -93,14 +95,14 @@ void TargetContract::Deploy(const Pair& pair, const std::string& version) {
   ASSERT_TRUE(staged.ok()) << staged.error().message;
   const auto active = target->Activate(ctx(), at_, {version});
   ASSERT_TRUE(active.ok()) << active.error().message;
-  ASSERT_TRUE(Settle(*target, ctx(), at_, {version}));
+  ASSERT_TRUE(Settle(*target, clock_, at_, {version}));
 }
 
 void TargetContract::Switch(const seams::StagedRef& which) {
   auto target = Connect();
   const auto active = target->Activate(ctx(), at_, which);
   ASSERT_TRUE(active.ok()) << active.error().message;
-  ASSERT_TRUE(Settle(*target, ctx(), at_, which));
+  ASSERT_TRUE(Settle(*target, clock_, at_, which));
 }
 
 std::string TargetContract::Previous() {
@@ -185,7 +187,7 @@ TEST_P(TargetContract, FirstDeploymentIsTakenOutAgain) {
   EXPECT_FALSE(world_->Live(at_).has_value());
   EXPECT_EQ(Observe().active, "");
   ASSERT_TRUE(Connect()->Deactivate(ctx(), at_, ways_[""]).ok()) << "twice is once";
-  ASSERT_TRUE(Settle(*Connect(), ctx(), at_, {}));
+  ASSERT_TRUE(Settle(*Connect(), clock_, at_, {}));
   Deploy(Second(), "st-2");
   ExpectLive(Second());
 }
@@ -287,7 +289,7 @@ TEST_P(TargetContract, TwoWorkflowsDoNotTouchEachOther) {
   ExpectLive(First());
   EXPECT_EQ(world_->Live(other)->fingerprint, Second().fingerprint);
   ASSERT_TRUE(Connect()->Deactivate(ctx(), other, {}).ok());
-  ASSERT_TRUE(Settle(*Connect(), ctx(), other, {}));
+  ASSERT_TRUE(Settle(*Connect(), clock_, other, {}));
   ASSERT_TRUE(Connect()->Prune(ctx(), other, {}).ok());
   ExpectLive(First());
   EXPECT_EQ(Observe().active, "st-1");
