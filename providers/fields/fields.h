@@ -1,7 +1,8 @@
 #pragma once
 
-// For .cc files: the members of a provider's settings, read with faults that name them. Schemas have
-// checked them before; what was written by hand or by another version is told apart all the same.
+// For .cc files: the members of a provider's settings, read with faults that name them. Schemas
+// have checked them before; what was written by hand or by another version is told apart all the
+// same.
 
 #include <initializer_list>
 #include <nlohmann/json.hpp>
@@ -16,7 +17,8 @@ namespace certflow::providers {
 // kInvalid, "InvalidSettings": "keyType: must be RSA or ECDSA".
 Error InvalidField(std::string_view field, std::string_view fault);
 
-// The member where it is there and not null; what `into` holds stays otherwise. `from` is an object.
+// The member where it is there and not null; what `into` holds stays otherwise. `from` is an
+// object.
 Result<void> ReadString(const nlohmann::json& from, const char* field, std::string& into);
 Result<void> ReadBool(const nlohmann::json& from, const char* field, bool& into);
 // One of `words`; `otherwise` where there is none.

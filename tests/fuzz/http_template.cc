@@ -8,10 +8,8 @@
 #include "controller/base/clock.h"
 #include "providers/http/request.h"
 
-namespace certflow {
+namespace certflow::providers::http {
 namespace {
-
-using namespace providers::http;  // NOLINT(google-build-using-namespace): one file, one namespace
 
 void Require(bool holds) {
   if (!holds) __builtin_trap();
@@ -26,8 +24,8 @@ bool IsPrintable(std::string_view text) {
 }
 
 bool IsUtf8(const std::string& text) {
-  const std::string shown = nlohmann::json(text).dump(
-      -1, ' ', false, nlohmann::json::error_handler_t::ignore);
+  const std::string shown =
+      nlohmann::json(text).dump(-1, ' ', false, nlohmann::json::error_handler_t::ignore);
   return nlohmann::json::parse(shown) == text;
 }
 
@@ -107,15 +105,15 @@ void CheckStep(std::string_view text, const std::string& body) {
 
 }  // namespace
 
-// What users write (the first paragraph: a template, a pointer, a list of requests) and what servers
-// answer to it (the rest).
+// What users write (the first paragraph: a template, a pointer, a list of requests) and what
+// servers answer to it (the rest).
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const std::size_t gap = text.find("\n\n");
   const std::string_view head = text.substr(0, gap);
   const std::string body(gap == text.npos ? text : text.substr(gap + 2));
-  for (const Place place : {Place::kUrl, Place::kHeader, Place::kJson, Place::kForm, Place::kXml,
-                            Place::kPlain}) {
+  for (const Place place :
+       {Place::kUrl, Place::kHeader, Place::kJson, Place::kForm, Place::kXml, Place::kPlain}) {
     CheckTemplate(head, body, place);
   }
   CheckPointer(head, body);
@@ -126,4 +124,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   return 0;
 }
 
-}  // namespace certflow
+}  // namespace certflow::providers::http

@@ -8,10 +8,8 @@
 #include "providers/targets/f5/names.h"
 #include "providers/targets/f5/view.h"
 
-namespace certflow {
+namespace certflow::providers::f5 {
 namespace {
-
-using namespace providers::f5;  // NOLINT(google-build-using-namespace): one file, one namespace
 
 void Require(bool holds) {
   if (!holds) __builtin_trap();
@@ -63,7 +61,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   (void)ParseDevices(text);
   (void)ParseDeviceGroups(text);
   if (const auto sync = ParseSyncStatus(text)) (void)StatusOfGroup(*sync, "/Common/dg");
-  if (const auto server = ParseVirtualServer(text)) Require(server->port >= 0 && server->port < 65536);
+  if (const auto server = ParseVirtualServer(text))
+    Require(server->port >= 0 && server->port < 65536);
   if (const auto page = ParseVirtualServers(text)) Require(page->items.size() <= kMaxItems);
   CheckRecord(Side::kClient, ParseClientProfile(text));
   CheckRecord(Side::kServer, ParseServerProfile(text));
@@ -81,4 +80,4 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   return 0;
 }
 
-}  // namespace certflow
+}  // namespace certflow::providers::f5

@@ -49,9 +49,9 @@ std::vector<const VirtualServer*> UsersOf(const VirtualServerList& list, std::st
                                           std::string_view kind) {
   std::vector<const VirtualServer*> users;
   for (const VirtualServer& item : list.items) {
-    const bool uses = std::any_of(
-        item.profiles.begin(), item.profiles.end(),
-        [&](const AttachedProfile& p) { return p.path == profile && p.kind == kind; });
+    const bool uses =
+        std::any_of(item.profiles.begin(), item.profiles.end(),
+                    [&](const AttachedProfile& p) { return p.path == profile && p.kind == kind; });
     if (uses) users.push_back(&item);
   }
   return users;
