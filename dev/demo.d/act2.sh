@@ -266,8 +266,8 @@ all_back() {
   expect_rows 3 "Reverted, before $run, $second"
   asks_bigip "$unit_b" "$client_profile" '.certKeyChain[] | "\(.cert)  \(.key)"'
   expect "the profile names the former certificate again" "$standing" "$answer"
-  asks_bigip "$unit_b" cm/sync-status "$sync_state"
-  expect "on both units" "In Sync" "$answer"
+  await 30 "what the failed run had put there is taken away, on both units" "In Sync" \
+    bigip "$unit_b" cm/sync-status "$sync_state"
   all_serve "$second"
   expect_told
 }
