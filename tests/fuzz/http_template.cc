@@ -41,7 +41,8 @@ void CheckTemplate(std::string_view text, const std::string& value, Place place)
   if (!rendered.ok()) return CheckMessage(rendered.error());
   const std::string_view out = rendered->Reveal();
   if (place == Place::kUrl || place == Place::kHeader) {
-    Require(IsPrintable(out) && out.find("BEGIN KEY") == out.npos);
+    const bool said = text.find("BEGIN KEY") != text.npos || value.find("BEGIN KEY") != value.npos;
+    Require(IsPrintable(out) && (said || out.find("BEGIN KEY") == out.npos));
   }
   if (place == Place::kUrl) Require(out.find(' ') == out.npos);
   if (place == Place::kJson && IsUtf8(value)) Require(nlohmann::json::accept(out));
