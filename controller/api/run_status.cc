@@ -1,6 +1,5 @@
 #include "controller/api/run_status.h"
 
-#include <type_traits>
 #include <utility>
 
 namespace certflow::api {

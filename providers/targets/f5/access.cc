@@ -140,7 +140,7 @@ Result<std::string> Access::SyncState(const Context& ctx, bool fresh) {
   if (!sync) return Unreadable("sync status");
   sync_ = StatusOfGroup(*sync, group.path);
   if (sync_ == "Standalone") sync_ = kInSync;
-  to_.pair->NoteStatus(sync_, sync_ == kInSync, changes, ctx.clock.Steady());
+  to_.pair->NoteStatus(sync_, changes, ctx.clock.Steady());
   return sync_;
 }
 

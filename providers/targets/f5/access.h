@@ -52,6 +52,4 @@ class Access {
   std::string sync_;  // as read last
 };
 
-inline constexpr std::string_view kInSync = "In Sync";
-
 }  // namespace certflow::providers::f5

@@ -71,12 +71,12 @@ std::uint64_t Pair::changes() const {
   MutexLock lock(mutex_);
   return changes_;
 }
-void Pair::NoteStatus(std::string status, bool in_sync, std::uint64_t changes, SteadyTime now) {
+void Pair::NoteStatus(std::string status, std::uint64_t changes, SteadyTime now) {
   MutexLock lock(mutex_);
   if (changes != changes_) return;
   status_ = std::move(status);
   status_until_ = now + kStatusLife;
-  if (!in_sync) return;
+  if (status_ != kInSync) return;
   changed_by_us_ = false;
   asked_to_sync_.reset();
   syncs_ = 0;

@@ -24,6 +24,9 @@ struct VirtualServerList {
 };
 struct View;
 
+// The status of a device group whose units are equal.
+inline constexpr std::string_view kInSync = "In Sync";
+
 // What all who work on one pair share: a session a unit, and what was learned about the pair that
 // is dear to ask for again. Losing it costs a few requests. Thread-safe.
 class Pair {
@@ -59,9 +62,8 @@ class Pair {
   void NoteChange(SteadyTime now) CF_EXCLUDES(mutex_);
   // How many there were; a status that was asked for before a change says nothing about it.
   std::uint64_t changes() const CF_EXCLUDES(mutex_);
-  // The sync status as it was read, and whether that is in sync; `changes` before the question.
-  void NoteStatus(std::string status, bool in_sync, std::uint64_t changes, SteadyTime now)
-      CF_EXCLUDES(mutex_);
+  // The sync status as it was read; `changes` before the question.
+  void NoteStatus(std::string status, std::uint64_t changes, SteadyTime now) CF_EXCLUDES(mutex_);
   // As anybody read it last, if that is no longer ago than kStatusLife and nothing was done since.
   static constexpr Duration kStatusLife = std::chrono::seconds(2);
   std::optional<std::string> status(SteadyTime now) const CF_EXCLUDES(mutex_);

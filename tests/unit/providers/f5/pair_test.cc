@@ -18,21 +18,21 @@ class PairTest : public testing::Test {
 TEST_F(PairTest, AStatusFromBeforeAChangeDoesNotMakeTheChangeSomebodyElses) {
   const std::uint64_t asked = pair_.changes();
   pair_.NoteChange(now_);
-  pair_.NoteStatus("In Sync", true, asked, now_);
+  pair_.NoteStatus("In Sync", asked, now_);
   EXPECT_TRUE(pair_.changed_by_us());
   EXPECT_FALSE(pair_.status(now_));
-  pair_.NoteStatus("In Sync", true, pair_.changes(), now_);
+  pair_.NoteStatus("In Sync", pair_.changes(), now_);
   EXPECT_FALSE(pair_.changed_by_us());
 }
 
 // many that wait for one sync ask once.
 TEST_F(PairTest, AStatusIsSharedForAShortTimeAndUntilSomethingIsDone) {
-  pair_.NoteStatus("Changes Pending", false, pair_.changes(), now_);
+  pair_.NoteStatus("Changes Pending", pair_.changes(), now_);
   EXPECT_EQ(pair_.status(now_ + seconds(1)), "Changes Pending");
   EXPECT_FALSE(pair_.status(now_ + Pair::kStatusLife));
   pair_.NoteSync(now_);
   EXPECT_FALSE(pair_.status(now_ + seconds(1)));
-  pair_.NoteStatus("Changes Pending", false, pair_.changes(), now_);
+  pair_.NoteStatus("Changes Pending", pair_.changes(), now_);
   pair_.NoteChange(now_);
   EXPECT_FALSE(pair_.status(now_ + seconds(1)));
 }
