@@ -15,6 +15,8 @@ const std::vector<std::string> kNothing;
 std::unique_ptr<Scene> SecretScene() { return MakeSecretScene(); }
 std::unique_ptr<Scene> AtHandScene() { return MakeAtHandScene(); }
 std::unique_ptr<Scene> FullScene() { return MakeFullScene(); }
+std::unique_ptr<Scene> WavesScene() { return MakeWavesScene(); }
+std::unique_ptr<Scene> TakenBackScene() { return MakeTakenBackScene(); }
 
 TEST(CrashSweepTest, R91_SecretRunSurvivesDeathAtEveryInteraction) {
   EXPECT_EQ(SweepSingle("secret, fresh cache", {SecretScene, {}, Cache::kFresh}), kNothing);
@@ -34,6 +36,19 @@ TEST(CrashSweepTest, R91_SecretRunSurvivesEveryPairOfDeaths) {
 
 TEST(CrashSweepTest, R91_FullRunSurvivesPairsOfDeaths) {
   EXPECT_EQ(SamplePairs("full, pairs", {FullScene, {}, Cache::kFresh}, 24), kNothing);
+}
+
+TEST(CrashSweepTest, R54_R55_WavesSurviveDeathAtEveryInteraction) {
+  EXPECT_EQ(SweepSingle("waves, fresh cache", {WavesScene, {}, Cache::kFresh}), kNothing);
+}
+TEST(CrashSweepTest, R54_R61_WavesThatGoBackSurviveDeathAtEveryInteraction) {
+  EXPECT_EQ(SweepSingle("waves that go back, fresh cache", {TakenBackScene, {}, Cache::kFresh}),
+            kNothing);
+}
+TEST(CrashSweepTest, R54_R91_WavesSurvivePairsOfDeaths) {
+  EXPECT_EQ(SamplePairs("waves, pairs", {WavesScene, {}, Cache::kFresh}, 24), kNothing);
+  EXPECT_EQ(SamplePairs("waves that go back, pairs", {TakenBackScene, {}, Cache::kFresh}, 24),
+            kNothing);
 }
 
 // The sweep is worth what it finds: a program that does not record its intent before it orders (as

@@ -3,32 +3,13 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
+#include "tests/crash/site.h"
+
 namespace certflow::crash {
 namespace {
 
 using fakes::World;
 using nlohmann::json;
-
-constexpr const char* kWorkflow = "site";
-constexpr const char* kDnsName = "www.example.test";
-
-json StatusOf(const json& object) {
-  return object.is_null() ? json::object() : object.value("status", json::object());
-}
-
-bool IsReady(const World& world, std::string_view plural, const std::string& name) {
-  const json conditions = StatusOf(world.Get(plural, name)).value("conditions", json::array());
-  return std::any_of(conditions.begin(), conditions.end(), [](const json& condition) {
-    return condition.value("type", "") == "Ready" && condition.value("status", "") == "True";
-  });
-}
-
-// The workflow has taken over the result of its one run.
-bool IsFolded(const World& world) {
-  const json status = StatusOf(world.Get("certificateworkflows", kWorkflow));
-  return status.contains("certificate") && !status.contains("activeRun") &&
-         status.value("phase", "") == "Idle";
-}
 
 void CheckEnd(const World& world, std::vector<std::string>& wrong) {
   const auto runs = world.Runs(kWorkflow);
@@ -52,7 +33,8 @@ class SecretScene : public Scene {
   SecretScene() {
     world_.AddInternalCa("company");
     world_.Start();
-    world_.Until([&] { return IsReady(world_, "certificateauthorities", "company"); });
+    Prepare(world_, "an authority",
+            [&] { return IsReady(world_, "certificateauthorities", "company"); });
     world_.Kill();
   }
   void Play() override {
@@ -85,7 +67,7 @@ class AtHandScene : public Scene {
   AtHandScene() : host_(world_.AddHost("edge", kDnsName)) {
     world_.AddInternalCa("company");
     world_.Start();
-    world_.Until([&] {
+    Prepare(world_, "authority and host", [&] {
       return IsReady(world_, "certificateauthorities", "company") &&
              IsReady(world_, "deploymenttargets", "edge");
     });
@@ -93,7 +75,7 @@ class AtHandScene : public Scene {
     json workflow = fakes::WorkflowObject(kWorkflow, kDnsName, "company");
     workflow["spec"]["deployment"] = OnHost(host_);
     world_.Create(workflow);
-    world_.Until([&] {
+    Prepare(world_, "a run that failed", [&] {
       return world_.RunIs(kWorkflow, "RolledBack") &&
              StatusOf(world_.Get("certificateworkflows", kWorkflow)).value("runs", 0) == 1;
     });
@@ -140,7 +122,7 @@ class FullScene : public Scene {
     world_.AddAcme("acme");
     world_.AddMailChannel("mail");
     world_.Start();
-    world_.Until([&] {
+    Prepare(world_, "authority, host and channel", [&] {
       return IsReady(world_, "certificateauthorities", "acme") &&
              IsReady(world_, "deploymenttargets", "edge") &&
              IsReady(world_, "notificationchannels", "mail");

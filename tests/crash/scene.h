@@ -33,5 +33,10 @@ std::unique_ptr<Scene> MakeSecretScene();
 std::unique_ptr<Scene> MakeAtHandScene();
 // ACME, the Secret, a host with nginx that is proved from outside, an approval, mail.
 std::unique_ptr<Scene> MakeFullScene();
+// A renewal over two waves, each proved at its own endpoints: a BIG-IP, then two at the same time,
+// then a cache is purged.
+std::unique_ptr<Scene> MakeWavesScene();
+// The same where the second wave is never proved, so that everything goes back.
+std::unique_ptr<Scene> MakeTakenBackScene();
 
 }  // namespace certflow::crash

@@ -6,7 +6,7 @@ void Lifeline::Arm(Cut cut) {
   MutexLock lock(mutex_);
   cut_ = cut;
   dead_ = false;
-  count_ = 0;
+  count_ = met_ = fatal_ = 0;
   done_.clear();
 }
 
@@ -24,9 +24,10 @@ int Lifeline::Begin(std::string_view what) {
   MutexLock lock(mutex_);
   if (dead_) return 0;
   ++count_;
-  if (count_ == cut_.at && !cut_.after) {
-    dead_ = true;
-    return 0;
+  if (what.starts_with(cut_.what) && ++met_ == cut_.at) {
+    dead_ = !cut_.after;
+    if (dead_) return 0;
+    fatal_ = count_;
   }
   done_.emplace_back(what);
   return count_;
@@ -34,7 +35,7 @@ int Lifeline::Begin(std::string_view what) {
 
 bool Lifeline::End(int number) {
   MutexLock lock(mutex_);
-  if (number == cut_.at && cut_.after) dead_ = true;
+  if (number == fatal_) dead_ = true;
   return !dead_;
 }
 

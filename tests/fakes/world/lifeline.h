@@ -10,10 +10,11 @@
 namespace certflow::fakes {
 
 // Where a process dies: at its n-th interaction with the outside (from 1), before it had an effect
-// or after it. 0: never.
+// or after it. 0: never. With `what`, only those that begin so count.
 struct Cut {
   int at = 0;
   bool after = false;
+  std::string_view what = {};
 };
 
 // All that a process does outside passes here, so that it can be cut off in the middle as SIGKILL
@@ -46,6 +47,8 @@ class Lifeline {
   Cut cut_ CF_GUARDED_BY(mutex_);
   bool dead_ CF_GUARDED_BY(mutex_) = false;
   int count_ CF_GUARDED_BY(mutex_) = 0;
+  int met_ CF_GUARDED_BY(mutex_) = 0;    // of those that count
+  int fatal_ CF_GUARDED_BY(mutex_) = 0;  // the one that is not survived
   std::vector<std::string> done_ CF_GUARDED_BY(mutex_);
 };
 

@@ -75,6 +75,9 @@ class World::Web : public net::HttpClient {
       const std::string what = "acme " + request.method + " " + request.url.substr(kAcme.size());
       return world_.life.Pass(what, [&] { return world_.acme.Do(ctx, request); });
     }
+    for (const Server& server : world_.servers_) {
+      if (request.url.starts_with(server.origin)) return Ask(server, request);
+    }
     if (world_.life.dead()) return Lifeline::Gone();
     constexpr std::string_view kWellKnown = "/.well-known/acme-challenge/";
     const std::size_t at = request.url.find(kWellKnown);
@@ -91,6 +94,17 @@ class World::Web : public net::HttpClient {
   }
 
  private:
+  Result<net::HttpResponse> Ask(const Server& server, const net::HttpRequest& request) {
+    if (request.method != "GET") {
+      const std::string path = request.url.substr(request.url.find('/', server.origin.size()));
+      return world_.life.Pass(server.name + " " + request.method + " " + path,
+                              [&] { return server.answer(request); });
+    }
+    if (world_.life.dead()) return Lifeline::Gone();
+    auto answer = server.answer(request);
+    if (world_.life.dead()) return Lifeline::Gone();
+    return answer;
+  }
   World& world_;
 };
 
@@ -130,11 +144,12 @@ void World::Start() {
   life.Arm(std::exchange(next_cut_, {}));
   process_client_ = kube::MakeClient(process, MemoryApiServer::Config(), *activity);
   app::ShippedPolicy policy = app::LoadShippedPolicy();
+  identity_ = "replica-" + std::to_string(++starts_);
   lease_lost_ = false;
   program_ = std::make_unique<app::Program>(
       config, app::Parts{clock, *activity, Logger(activity), *process_client_, *web_, shells, mail,
-                         "replica-" + std::to_string(++starts_), std::move(policy.policy_json),
-                         std::move(policy.binding_json), [this] { lease_lost_ = true; }});
+                         identity_, std::move(policy.policy_json), std::move(policy.binding_json),
+                         [this] { lease_lost_ = true; }});
   program_->Start();
 }
 
@@ -148,9 +163,21 @@ void World::Kill() {
   activity->Reset();
 }
 
+void World::Stop(Cut at_release) {
+  if (!program_) return;
+  life.Arm(at_release);
+  program_->Stop(Duration{0});
+  Kill();
+}
+
 void World::Elect() {
   config.leader_elect = true;
   process.CountLeases(true);
+}
+
+std::string World::LeaseHolder() const {
+  const json lease = Get("leases", "certflow", config.own_namespace);
+  return lease.is_null() ? "" : lease["spec"].value("holderIdentity", "");
 }
 
 bool World::Leads() const {
@@ -380,6 +407,20 @@ FakeHost& World::AddHost(const std::string& name, const std::string& dns_name) {
   if (Get("secrets", "host-ssh").is_null()) Secret("host-ssh", {{"id", "the key to the hosts"}});
   Create(Object("DeploymentTarget", name, {{"nginx", json::parse(host->settings())}}));
   return *host;
+}
+
+FakeBigIp& World::AddBigIp(const std::string& name, const std::string& dns_name) {
+  devices_.push_back(std::make_unique<FakeBigIp>(name, dns_name, clock.Now()));
+  FakeBigIp& device = *devices_.back();
+  AddServer(name, "https://" + device.host(),
+            [&device](const net::HttpRequest& request) { return device.Do(request); });
+  if (Get("secrets", "f5-login").is_null()) Secret("f5-login", {{"password", "the admin's"}});
+  Create(Object("DeploymentTarget", name, {{"f5", device.settings()}}));
+  return device;
+}
+
+void World::AddServer(const std::string& name, const std::string& origin, Answering answer) {
+  servers_.push_back({name, origin, std::move(answer)});
 }
 
 void World::AddMailChannel(const std::string& name) {

@@ -15,6 +15,7 @@
 #include "tests/fakes/kube/memory_api_server.h"
 #include "tests/fakes/world/activity.h"
 #include "tests/fakes/world/fake_acme.h"
+#include "tests/fakes/world/fake_bigip.h"
 #include "tests/fakes/world/fake_host.h"
 #include "tests/fakes/world/fake_mail.h"
 #include "tests/fakes/world/front_door.h"
@@ -35,8 +36,14 @@ class World {
   // The process that Start makes next dies there.
   void CutNextLife(Cut cut) { next_cut_ = cut; }
   void Kill();  // nothing it still tries has an effect
+  // SIGTERM: what is under way ends, the Lease is given back. Dies at that, where `at_release`
+  // says.
+  void Stop(Cut at_release = {});
   // From the next Start on the process has to win the Lease first; its writes are interactions.
   void Elect();
+  // Who holds the Lease; empty for nobody.
+  std::string LeaseHolder() const;
+  const std::string& identity() const { return identity_; }  // of the last process
   bool running() const { return program_ != nullptr; }
   app::Program& program() { return *program_; }
 
@@ -76,6 +83,11 @@ class World {
   void AddInternalCa(const std::string& name, const std::string& duration = "90d");
   void AddAcme(const std::string& name);
   FakeHost& AddHost(const std::string& name, const std::string& dns_name);
+  FakeBigIp& AddBigIp(const std::string& name, const std::string& dns_name);
+  // Something on the web: requests to URLs that begin so. What changes something is an interaction,
+  // named by `name`.
+  using Answering = std::function<Result<net::HttpResponse>(const net::HttpRequest&)>;
+  void AddServer(const std::string& name, const std::string& origin, Answering answer);
   void AddMailChannel(const std::string& name);
   void Install(bool policy);  // the admission policy and its binding
   void Secret(const std::string& name, const nlohmann::json& string_data, bool allowed = true);
@@ -93,6 +105,10 @@ class World {
 
  private:
   class Web;
+  struct Server {
+    std::string name, origin;
+    Answering answer;
+  };
   void ServeOurKinds();
   bool Leads() const;
   bool RenewalLate() const;
@@ -101,12 +117,15 @@ class World {
 
   FrontDoor::Notes notes_;
   std::map<std::string, std::unique_ptr<FakeHost>> hosts_;
+  std::vector<std::unique_ptr<FakeBigIp>> devices_;
+  std::vector<Server> servers_;
   std::unique_ptr<Web> web_;
   std::unique_ptr<kube::Client> people_client_;
   std::unique_ptr<kube::Client> process_client_;
   std::unique_ptr<app::Program> program_;
   Cut next_cut_;
   int starts_ = 0;
+  std::string identity_;
   std::atomic<bool> lease_lost_{false};
 };
 

@@ -1,0 +1,37 @@
+#include "tests/crash/site.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <nlohmann/json.hpp>
+
+namespace certflow::crash {
+
+using nlohmann::json;
+
+json StatusOf(const json& object) {
+  return object.is_null() ? json::object() : object.value("status", json::object());
+}
+
+bool IsReady(const fakes::World& world, std::string_view plural, const std::string& name) {
+  const json conditions = StatusOf(world.Get(plural, name)).value("conditions", json::array());
+  return std::any_of(conditions.begin(), conditions.end(), [](const json& condition) {
+    return condition.value("type", "") == "Ready" && condition.value("status", "") == "True";
+  });
+}
+
+bool IsFolded(const fakes::World& world) {
+  const json status = StatusOf(world.Get("certificateworkflows", kWorkflow));
+  return status.contains("certificate") && !status.contains("activeRun") &&
+         status.value("phase", "") == "Idle";
+}
+
+void Prepare(fakes::World& world, const std::string& what, const std::function<bool()>& done) {
+  if (world.Until(done)) return;
+  std::fprintf(stderr, "scene: %s did not come about\n", what.c_str());
+  for (const std::string& line : world.activity->log())
+    std::fprintf(stderr, "  %s\n", line.c_str());
+  std::abort();
+}
+
+}  // namespace certflow::crash
