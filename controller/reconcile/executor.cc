@@ -589,8 +589,11 @@ Executor::Ended Executor::Stand(const Context& ctx, Work& work) {
 
 Result<runtime::Outcome> Executor::CarryOn(const Context& ctx, const Standing& standing,
                                            const api::Plan& plan, api::Run run) {
-  Work work{standing, plan, run,  api::EncodeRunStatus(run), !run.status.ledger.empty(), {},
-            {},       {},   false};
+  Work work{.standing = standing,
+            .plan = plan,
+            .run = run,
+            .written = api::EncodeRunStatus(run),
+            .started = !run.status.ledger.empty()};
   api::RunStatus& status = run.status;
   if (status.ledger.empty()) {
     status.ledger = workflow::MakeLedger(plan);

@@ -13,6 +13,8 @@ namespace {
 using nlohmann::json;
 
 constexpr const char* kProfile = "/Common/site";
+constexpr const char* kOther = "/Common/shop";
+constexpr std::string_view kProfiles = "/mgmt/tm/ltm/profile/client-ssl/";
 constexpr std::string_view kUploads = "/mgmt/shared/file-transfer/uploads/";
 constexpr std::string_view kFiles = "/mgmt/tm/sys/file/";
 constexpr std::string_view kFolder = "/var/config/rest/downloads/";
@@ -60,10 +62,12 @@ FakeBigIp::FakeBigIp(std::string name, const std::string& dns_name, WallTime now
   files_["ssl-cert/Common/old.crt"] = {before.leaf.pem, ""};
   files_["ssl-cert/Common/old-ca.crt"] = {before.intermediate.pem, ""};
   files_["ssl-key/Common/old.key"] = {key, ""};
-  chain_ = json::array({{{"name", "old"},
-                         {"cert", "/Common/old.crt"},
-                         {"key", "/Common/old.key"},
-                         {"chain", "/Common/old-ca.crt"}}});
+  for (const char* profile : {kProfile, kOther}) {
+    chains_[profile] = json::array({{{"name", "old"},
+                                     {"cert", "/Common/old.crt"},
+                                     {"key", "/Common/old.key"},
+                                     {"chain", "/Common/old-ca.crt"}}});
+  }
   TlsServerOptions options;
   options.chain_pem = before.served_chain();
   options.key_pem = SecretBytes(key);
@@ -92,7 +96,7 @@ bool FakeBigIp::Fits(const json& entry) const {
 }
 
 FakeBigIp::Pair FakeBigIp::Read() const {
-  const json& entry = chain_.front();
+  const json& entry = chains_.at(kProfile).front();
   return {FingerprintOf(Content("ssl-cert", entry["cert"])), Fits(entry)};
 }
 
@@ -113,7 +117,7 @@ int FakeBigIp::served() const {
 
 std::string FakeBigIp::profile() const {
   MutexLock lock(mutex_);
-  return chain_.dump();
+  return chains_.at(kProfile).dump();
 }
 
 std::vector<std::string> FakeBigIp::objects() const {
@@ -134,7 +138,7 @@ void FakeBigIp::Serve() {
   const Pair now = Read();
   if (now.fingerprint == history_.back()) return;
   history_.push_back(now.fingerprint);
-  const json& entry = chain_.front();
+  const json& entry = chains_.at(kProfile).front();
   std::string served = Content("ssl-cert", entry["cert"]);
   if (entry.contains("chain") && entry["chain"] != "none") {
     served += Content("ssl-cert", entry["chain"]);
@@ -186,7 +190,7 @@ net::HttpResponse FakeBigIp::Answer(const net::HttpRequest& request, std::string
   }
   if (path == "/mgmt/tm/sys/config" && method == "POST") return Json({{"command", "save"}});
   if (path.starts_with(kFiles)) return OnFiles(request, path.substr(kFiles.size()));
-  if (path == "/mgmt/tm/ltm/profile/client-ssl/~Common~site") return OnProfile(request);
+  if (path.starts_with(kProfiles)) return OnProfile(request, path.substr(kProfiles.size()));
   return Refused(404, "Public URI path not registered");
 }
 
@@ -221,7 +225,11 @@ net::HttpResponse FakeBigIp::OnFiles(const net::HttpRequest& request, const std:
     return Refused(404, "01020036:3: The requested object (" + id + ") was not found.");
   }
   if (request.method == "GET") return Json(FileJson(id));
-  if (chain_.dump().find("\"" + id.substr(id.find('/')) + "\"") != std::string::npos) {
+  const std::string quoted = "\"" + id.substr(id.find('/')) + "\"";
+  const auto names_it = [&](const auto& one) {
+    return one.second.dump().find(quoted) != std::string::npos;
+  };
+  if (std::any_of(chains_.begin(), chains_.end(), names_it)) {
     return Refused(400, "01071349:3: File object by name (" + id + ") is in use.");
   }
   files_.erase(id);
@@ -242,21 +250,24 @@ net::HttpResponse FakeBigIp::CreateFile(const std::string& kind, const std::stri
   return Json(FileJson(id));
 }
 
-net::HttpResponse FakeBigIp::OnProfile(const net::HttpRequest& request) {
+net::HttpResponse FakeBigIp::OnProfile(const net::HttpRequest& request, std::string name) {
+  std::replace(name.begin(), name.end(), '~', '/');
+  const auto found = chains_.find(name);
+  if (found == chains_.end()) return Refused(404, "01020036:3: The profile was not found.");
   if (request.method == "PATCH") {
     const json next = json::parse(request.body).at("certKeyChain");
     for (const json& entry : next) {
       if (!Fits(entry)) return Refused(400, "01070317:3: key and certificate do not match");
     }
     if (next.size() != 1) return Refused(400, "010717e3:3: one entry a type of key");
-    chain_ = next;
+    found->second = next;
     Serve();
   } else if (request.method != "GET") {
     return Refused(405, "not allowed");
   }
   return Json({{"kind", "tm:ltm:profile:client-ssl:client-sslstate"},
-               {"fullPath", kProfile},
-               {"certKeyChain", chain_}});
+               {"fullPath", name},
+               {"certKeyChain", found->second}});
 }
 
 }  // namespace certflow::fakes

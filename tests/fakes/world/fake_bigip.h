@@ -15,9 +15,9 @@
 namespace certflow::fakes {
 
 // One BIG-IP in no device group, behind the HttpClient: the part of iControl REST that a deployment
-// into an existing client-ssl profile needs. What the profile names is served with TLS on loopback.
-// (tests/simulators/f5 is the faithful one; this one costs nothing and can be in a sweep.) Outlives
-// the processes that use it. Thread-safe.
+// into an existing client-ssl profile needs, "site" or "shop". What "site" names is served with TLS
+// on loopback. (tests/simulators/f5 is the faithful one; this one costs nothing and can be in a
+// sweep.) Outlives the processes that use it. Thread-safe.
 class FakeBigIp {
  public:
   // Serves a pair of somebody else for `dns_name` at first.
@@ -59,7 +59,8 @@ class FakeBigIp {
       CF_REQUIRES(mutex_);
   net::HttpResponse CreateFile(const std::string& kind, const std::string& body)
       CF_REQUIRES(mutex_);
-  net::HttpResponse OnProfile(const net::HttpRequest& request) CF_REQUIRES(mutex_);
+  net::HttpResponse OnProfile(const net::HttpRequest& request, std::string name)
+      CF_REQUIRES(mutex_);
   nlohmann::json FileJson(const std::string& id) const CF_REQUIRES(mutex_);
   bool Fits(const nlohmann::json& entry) const CF_REQUIRES(mutex_);
   std::string Content(const char* kind, const nlohmann::json& path) const CF_REQUIRES(mutex_);
@@ -72,7 +73,7 @@ class FakeBigIp {
   mutable Mutex mutex_;
   std::map<std::string, File> files_ CF_GUARDED_BY(mutex_);  // "ssl-cert/Common/site.crt"
   std::map<std::string, std::string> uploads_ CF_GUARDED_BY(mutex_);
-  nlohmann::json chain_ CF_GUARDED_BY(mutex_);  // certKeyChain
+  std::map<std::string, nlohmann::json> chains_ CF_GUARDED_BY(mutex_);  // certKeyChain
   std::vector<std::string> history_ CF_GUARDED_BY(mutex_);
   int accepted_before_ CF_GUARDED_BY(mutex_) = 0;
 };
