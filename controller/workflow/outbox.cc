@@ -49,11 +49,17 @@ std::vector<std::string> AllEndpoints(const api::WorkflowSpec& spec) {
   return out;
 }
 
+// "0-secret (kubernetes), 1-edge (nginx)"; with more than one wave "first: ...; second: ...".
 std::string TargetsText(const api::Plan& plan) {
+  const std::vector<api::Wave>& waves = plan.spec.waves;
   std::string out;
+  int last = -1;
   for (const api::PlannedTarget& target : plan.targets) {
-    out += (out.empty() ? "" : ", ") + target.id.substr(target.id.find('/') + 1) + " (" +
-           target.type + ")";
+    const bool begins = waves.size() > 1 && target.wave != last;
+    out += out.empty() ? "" : begins ? "; " : ", ";
+    if (begins) out += waves[target.wave].name + ": ";
+    out += target.id.substr(target.id.find('/') + 1) + " (" + target.type + ")";
+    last = target.wave;
   }
   return out;
 }

@@ -19,14 +19,6 @@ class WavesScene : public Scene {
         endpoints_of_second_{left_.endpoint(), right_.endpoint()} {
     world_.AddInternalCa("company");
     AddCache();
-    world_.Start();
-    Prepare(world_, "authority, devices and cache", [&] {
-      return IsReady(world_, "certificateauthorities", "company") &&
-             IsReady(world_, "deploymenttargets", "first") &&
-             IsReady(world_, "deploymenttargets", "left") &&
-             IsReady(world_, "deploymenttargets", "right") &&
-             IsReady(world_, "notificationchannels", "cache");
-    });
     json workflow = Workflow();
     if (fails_) {
       // It has the old certificate too, and is still looked at when nobody brings it the new one.
@@ -35,6 +27,14 @@ class WavesScene : public Scene {
       workflow = Workflow();
       workflow["spec"]["deployment"]["waves"][1]["targets"].push_back(Use(forgotten));
     }
+    world_.Start();
+    Prepare(world_, "authority, devices and cache", [&] {
+      return IsReady(world_, "certificateauthorities", "company") &&
+             IsReady(world_, "deploymenttargets", "first") &&
+             IsReady(world_, "deploymenttargets", "left") &&
+             IsReady(world_, "deploymenttargets", "right") &&
+             IsReady(world_, "notificationchannels", "cache");
+    });
     world_.Create(workflow);
     Prepare(world_, "a first run",
             [&] { return world_.RunIs(kWorkflow, "Succeeded") && IsFolded(world_); });

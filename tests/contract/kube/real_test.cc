@@ -199,9 +199,10 @@ spec:
   std::mutex mutex;
   std::optional<Error> limited;
   const SteadyTime until = clock_->Steady() + Duration{20'000};
+  kube::Client& client_of_limited = plane().ClientFor("limited");
   const auto ask = [&] {
     while (clock_->Steady() < until) {
-      auto read = plane().ClientFor("limited").Get(ctx(), kSecrets, {"default", "x"});
+      auto read = client_of_limited.Get(ctx(), kSecrets, {"default", "x"});
       const std::lock_guard lock(mutex);
       if (!read.ok() && read.error().code == ErrorCode::kRateLimited) limited = read.error();
       if (limited) return;

@@ -28,14 +28,8 @@ spec:
 constexpr const char* kBinding = "validatingadmissionpolicybinding/certflow-approvals";
 constexpr const char* kPolicy = "validatingadmissionpolicy/certflow-approvals";
 
-class ApprovalProofTest : public StageTest {
+class ApprovalProofTest : public NamespaceTest {
  protected:
-  void SetUp() override {
-    StageTest::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    stage().controller();
-    ns_ = stage().NewNamespace();
-  }
   void Restore() {
     auto again = stage().plane().ApplyFile(std::string(CERTFLOW_SOURCE_DIR) + "/manifests/install");
     ASSERT_TRUE(again.ok()) << again.error().message;
@@ -58,8 +52,6 @@ class ApprovalProofTest : public StageTest {
         kDora);
     EXPECT_TRUE(taken.ok()) << taken.err;
   }
-
-  std::string ns_;
 };
 
 TEST_F(ApprovalProofTest, R32_WithoutThePolicyInForceNoDecisionCounts) {

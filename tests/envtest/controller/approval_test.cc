@@ -29,14 +29,8 @@ constexpr const char* kOwnerAndBoard = R"({
     deployment: {layers: [{name: owner, approvers: {users: [dora@example.com]}},
                           {name: board, approvers: {groups: [cab]}, required: 2}]}})";
 
-class ApprovalTest : public StageTest {
+class ApprovalTest : public NamespaceTest {
  protected:
-  void SetUp() override {
-    StageTest::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    stage().controller();
-    ns_ = stage().NewNamespace();
-  }
   void MakeWorkflow(const std::string& approval, const std::string& policy = "Automatic") {
     stage().Create(ns_,
                    Fill(kWorkflow, {{"name", "shop"}, {"approval", approval}, {"policy", policy}}));
@@ -67,8 +61,6 @@ class ApprovalTest : public StageTest {
     return run["status"].value("approvals", Json::array()).size();
   }
   bool Issued() { return !stage().Get("secrets", ns_, "shop-tls").is_null(); }
-
-  std::string ns_;
 };
 
 #define EXPECT_TAKEN(answer)              \

@@ -19,15 +19,9 @@ struct Row {
   std::string field;   // what the message has to name
 };
 
-class BadInputTest : public StageTest {
+class BadInputTest : public NamespaceTest {
  protected:
-  void SetUp() override {
-    StageTest::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    stage().controller();
-    ns_ = stage().NewNamespace();
-    host_.Declare(stage(), ns_);
-  }
+  void Prepare() override { host_.Declare(stage(), ns_); }
   std::string Target(const std::map<std::string, std::string>& other) {
     std::map<std::string, std::string> values = {{"port", std::to_string(host_.ssh_port())},
                                                  {"user", host_.peer()["user"]},
@@ -122,7 +116,6 @@ class BadInputTest : public StageTest {
         << name << " has no event that names " << field << ": " << all;
   }
 
-  std::string ns_;
   Webhost host_;
   int pairs_ = 0;
 };

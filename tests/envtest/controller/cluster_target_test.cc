@@ -55,14 +55,8 @@ spec:
        tls: {certificateRefs: [{name: old-tls}]}}
 )";
 
-class ClusterTargetTest : public StageTest {
+class ClusterTargetTest : public NamespaceTest {
  protected:
-  void SetUp() override {
-    StageTest::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    stage().controller();
-    ns_ = stage().NewNamespace();
-  }
   void MakeTarget(const std::string& ns, const std::string& settings = "{}",
                   const std::string& from = "") {
     stage().Create(ns,
@@ -114,8 +108,6 @@ class ClusterTargetTest : public StageTest {
     return GetJson(ns_, "deployment/web")["spec"]["template"]["metadata"]["annotations"].value(
         "secret.certflow.dev/shop-tls", "");
   }
-
-  std::string ns_;
 };
 
 TEST_F(ClusterTargetTest, R52_CopiesGoIntoEveryNamespaceThatIsListedAndAllowsIt) {

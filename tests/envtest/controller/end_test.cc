@@ -28,13 +28,9 @@ spec:
 constexpr const char* kGate =
     "  approval: {renewal: {layers: [{name: o, approvers: {groups: [web-team]}}]}}";
 
-class EndTest : public StageTest {
+class EndTest : public NamespaceTest {
  protected:
-  void SetUp() override {
-    StageTest::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    stage().controller();
-    ns_ = stage().NewNamespace();
+  void Prepare() override {
     host_.Declare(stage(), ns_);
     original_ = host_.Served();
   }
@@ -67,7 +63,7 @@ class EndTest : public StageTest {
   }
 
   Webhost host_;
-  std::string ns_, original_;
+  std::string original_;
 };
 
 TEST_F(EndTest, R01_ARunDeletedAtTheGateIsGoneAndNothingWasTouched) {

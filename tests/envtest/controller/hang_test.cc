@@ -108,13 +108,9 @@ spec:
     tls: {caBundle: {ca}}
 )";
 
-class PairHangTest : public StageTest {
+class PairHangTest : public NamespaceTest {
  protected:
-  void SetUp() override {
-    StageTest::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    stage().controller();
-    ns_ = stage().NewNamespace();
+  void Prepare() override {
     stage().KeepSecret(bigip_["password"]);
     stage().MakeSecret(ns_, "bigip", {{"password", bigip_["password"]}});
     for (const char* number : {"", "2"}) {
@@ -154,7 +150,6 @@ class PairHangTest : public StageTest {
   }
 
   test::Peer bigip_{"f5", {"--pairs", "2"}, 60};
-  std::string ns_;
 };
 
 // R-90: whatever the time is. The pair that hangs has not answered when the other one is through.

@@ -33,13 +33,9 @@ constexpr const char* kNotify = R"(  notifications:
        subject: {Completed: "{{ .certificate.commonName }} is renewed"}}
 )";
 
-class RunTest : public StageTest {
+class RunTest : public NamespaceTest {
  protected:
-  void SetUp() override {
-    StageTest::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    stage().controller();
-    ns_ = stage().NewNamespace();
+  void Prepare() override {
     host_.Declare(stage(), ns_);
     original_ = host_.Served();
   }
@@ -86,7 +82,7 @@ class RunTest : public StageTest {
   }
 
   Webhost host_;
-  std::string ns_, original_;
+  std::string original_;
 };
 
 TEST_F(RunTest, R51_R60_R70_ARenewalGoesLiveIsProvedAndTold) {

@@ -87,13 +87,9 @@ std::string Indent(const std::string& text, int by) {
   return out;
 }
 
-class ScenarioTest : public StageTest {
+class ScenarioTest : public NamespaceTest {
  protected:
-  void SetUp() override {
-    StageTest::SetUp();
-    if (IsSkipped() || HasFatalFailure()) return;
-    stage().controller();
-    ns_ = stage().NewNamespace();
+  void Prepare() override {
     stage().KeepSecret(bigip_["password"]);
     stage().MakeSecret(ns_, "bigip", {{"password", bigip_["password"]}});
     stage().MakeSecret(ns_, "ssh", {{"id_ed25519", test::ReadFile(apache_["key"])}});
@@ -147,7 +143,7 @@ class ScenarioTest : public StageTest {
   test::Peer bigip_{"f5", {}, 60};
   test::Peer apache_{"webhost", {"apache-sites"}};
   std::unique_ptr<test::Peer> ingress_;
-  std::string ns_, original_f5_, original_apache_;
+  std::string original_f5_, original_apache_;
 };
 
 //

@@ -223,4 +223,12 @@ void StageTest::SetUp() {
   GTEST_SKIP() << why;
 }
 
+void NamespaceTest::SetUp() {
+  StageTest::SetUp();
+  if (IsSkipped() || HasFatalFailure()) return;
+  stage().controller();
+  ns_ = stage().NewNamespace();
+  Prepare();
+}
+
 }  // namespace certflow::envtest

@@ -141,4 +141,12 @@ class StageTest : public testing::Test {
   Stage* stage_ = nullptr;
 };
 
+// The shared controller runs, and the test has a namespace of its own.
+class NamespaceTest : public StageTest {
+ protected:
+  void SetUp() final;
+  virtual void Prepare() {}  // in the namespace, before each test
+  std::string ns_;
+};
+
 }  // namespace certflow::envtest

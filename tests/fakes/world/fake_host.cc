@@ -174,16 +174,23 @@ Result<std::unique_ptr<net::Shell>> FakeShells::Connect(const Context&,
   return std::unique_ptr<net::Shell>(std::make_unique<FakeShell>(*this, endpoint.host));
 }
 
+void FakeShells::BeforeCommand(Hook hook) {
+  MutexLock lock(mutex_);
+  before_command_ = std::move(hook);
+}
+
 Result<net::CommandResult> FakeShells::Run(const Context& ctx, const std::string& host,
                                            std::string_view command, std::string_view input) {
   const auto found = hosts_.find(host);
+  Hook before;
   {
     MutexLock lock(mutex_);
     if (found == hosts_.end() || down_[host]) {
       return MakeError(ErrorCode::kUnavailable, "ConnectionFailed", host + ": no route to host");
     }
+    before = before_command_;
   }
-  if (before_command) before_command(host);
+  if (before) before(host);
   return life_.Pass("shell", [&] { return found->second->Run(ctx, command, input); });
 }
 

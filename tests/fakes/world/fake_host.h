@@ -68,8 +68,9 @@ class FakeShells : public net::ShellConnector {
   void Add(FakeHost& host) { hosts_[host.name()] = &host; }
   // A host that cannot be reached.
   void SetDown(const std::string& host, bool down);
-  // Called before each command with its number, for what happens in the middle.
-  std::function<void(const std::string& host)> before_command;
+  // Called before each command, for what happens in the middle.
+  using Hook = std::function<void(const std::string& host)>;
+  void BeforeCommand(Hook hook);
 
   Result<std::unique_ptr<net::Shell>> Connect(const Context& ctx,
                                               const net::SshEndpoint& endpoint) override;
@@ -81,6 +82,7 @@ class FakeShells : public net::ShellConnector {
   std::map<std::string, FakeHost*> hosts_;
   Mutex mutex_;
   std::map<std::string, bool> down_ CF_GUARDED_BY(mutex_);
+  Hook before_command_ CF_GUARDED_BY(mutex_);
 };
 
 }  // namespace certflow::fakes

@@ -134,12 +134,13 @@ TEST_F(DeploymentTest, RunSaysWhereItIsBeforeAHostIsAsked) {
   }));
   Mutex mutex;
   json shown;
-  world.shells.before_command = [&](const std::string&) {
+  world.shells.BeforeCommand([&](const std::string&) {
     MutexLock lock(mutex);
     // Hosts are also looked at for their own sake.
     if (shown.is_null() && Runs() > 0) shown = RunStatus();
-  };
+  });
   Issue(OnHosts("Automatic", false));
+  world.Kill();  // before what it calls
   MutexLock lock(mutex);
   EXPECT_EQ(shown.value("state", ""), "Running") << shown.dump(1);
   EXPECT_EQ(shown.value("step", ""), "Checks") << shown.dump(1);

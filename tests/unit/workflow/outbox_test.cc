@@ -307,6 +307,14 @@ TEST(TemplateFieldsTest, AValueIsOneLine) {
   }
 }
 
+//
+TEST(TemplateFieldsTest, TargetsAreListedWaveByWave) {
+  const api::Plan plan = PlanOf(SpecWithTargets(2, 2));
+  EXPECT_EQ(TemplateFields(MakeRun(), plan, kEventCompleted).at("targets"),
+            "wave-0: 0-secret (kubernetes), 1-host-0 (nginx), 2-host-1 (nginx); "
+            "wave-1: 0-host-0 (nginx), 1-host-1 (nginx)");
+}
+
 // own subject and text by event.
 TEST(RenderMailTest, AnOwnTemplateIsUsedForItsEventAlone) {
   api::NotificationRule rule = Rule("mail", {"Completed", "RolledBack"});

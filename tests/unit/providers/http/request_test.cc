@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "controller/base/base64.h"
+#include "controller/base/mutex.h"
 #include "tests/fakes/clock/simulated_clock.h"
 #include "tests/fakes/net/raw_http_server.h"
 #include "tests/fakes/net/test_ca.h"
@@ -29,14 +30,20 @@ class CallerTest : public testing::Test {
     return caller.Run(ctx(), *step, effect, values_, result_);
   }
   RawRequest last() const { return server_.requests().back(); }
+  void Answer(RawReply reply) {
+    MutexLock lock(mutex_);
+    reply_ = std::move(reply);
+  }
 
   fakes::SimulatedClock clock_;
   std::unique_ptr<net::HttpClient> http_ = net::MakeCurlHttpClient("caller-test", {});
-  RawReply reply_ = RawReply::Ok(R"({"id": "7", "state": "done"})");
+  Mutex mutex_;
+  RawReply reply_ CF_GUARDED_BY(mutex_) = RawReply::Ok(R"({"id": "7", "state": "done"})");
   fakes::RawHttpServer server_{[this](const RawRequest& request) {
     if (request.target == "/token") {
       return RawReply::Ok(R"({"access_token": "t0k3n", "token_type": "bearer"})");
     }
+    MutexLock lock(mutex_);
     return reply_;
   }};
   Values values_;
@@ -85,7 +92,7 @@ TEST_F(CallerTest, CapturesAreUsedByLaterRequests) {
 }
 
 TEST_F(CallerTest, AbsentIsNoError) {
-  reply_ = RawReply::Status(404, "<html>gone</html>");
+  Answer(RawReply::Status(404, "<html>gone</html>"));
   ASSERT_TRUE(
       Call(R"([{"path": "/a", "expect": {"absent": [404]}, "capture": {"id": "/id"}}])").ok());
   EXPECT_EQ(values_.fields["captured.id"], "");
@@ -101,7 +108,7 @@ TEST_F(CallerTest, UnexpectedAnswersAreTriedAgainAndTold) {
 
 TEST_F(CallerTest, WhatIsUnknownOfALookIsOnlyUnavailable) {
   for (const RawReply& lost : {RawReply::Close(), RawReply::Ok("{}").CutAt(10)}) {
-    reply_ = lost;
+    Answer(lost);
     const std::string step = R"([{"method": "POST", "path": "/a", "json": "{}"}])";
     EXPECT_EQ(Call(step, {}, Effect::kRead).error().code, ErrorCode::kUnavailable);
     EXPECT_EQ(Call(step, {}, Effect::kChange).error().code, ErrorCode::kUnknownOutcome);
@@ -156,7 +163,7 @@ TEST_F(CallerTest, AnErrorNeverShowsTheCredential) {
   Login bearer;
   bearer.token.emplace();
   bearer.token->token = SecretBytes("abc-secret");
-  reply_ = RawReply::Status(400, "you sent Authorization: Bearer abc-secret");
+  Answer(RawReply::Status(400, "you sent Authorization: Bearer abc-secret"));
   const auto done = Call(R"([{"path": "/a"}])", std::move(bearer));
   ASSERT_FALSE(done.ok());
   EXPECT_EQ(done.error().message.find("abc-secret"), std::string::npos) << done.error().message;
