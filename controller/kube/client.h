@@ -21,7 +21,8 @@ struct WatchEvent {
   bool initial_events_end = false;  // on the bookmark that ends a streamed list
 };
 
-// Receives watch events on the calling thread of Client::Watch, in order.
+// Receives watch events on the calling thread of Client::Watch, in order. Their objects come
+// without metadata.managedFields.
 class WatchSink {
  public:
   virtual ~WatchSink() = default;

@@ -25,7 +25,65 @@ bool EndsInitialEvents(const json& object) {
   return mark != annotations->end() && *mark == "true";
 }
 
+// Behind the string that begins at `at`; the text's size where it does not end.
+std::size_t AfterString(std::string_view text, std::size_t at) {
+  for (++at; at < text.size(); ++at) {
+    if (text[at] == '"') return at + 1;
+    if (text[at] == '\\') ++at;
+  }
+  return text.size();
+}
+
+// Behind the list or object that begins at `at`; the text's size where it does not end.
+std::size_t AfterValue(std::string_view text, std::size_t at) {
+  int depth = 0;
+  while (at < text.size()) {
+    const char c = text[at];
+    if (c == '"') {
+      at = AfterString(text, at);
+      continue;
+    }
+    ++at;
+    if (c == '[' || c == '{') ++depth;
+    if ((c == ']' || c == '}') && --depth == 0) return at;
+  }
+  return text.size();
+}
+
 }  // namespace
+
+// Depth 2 has the members of the event's object, depth 3 those of its metadata. The API server
+// writes no white space.
+std::string WithoutManagedFields(std::string_view line) {
+  constexpr std::string_view kMetadata = R"("metadata":)";
+  constexpr std::string_view kMember = R"("managedFields":[)";
+  int depth = 0;
+  bool in_metadata = false;
+  for (std::size_t at = 0; at < line.size();) {
+    const char c = line[at];
+    if (c == '{' || c == '[') ++depth;
+    if (c == '}' || c == ']') --depth;
+    if (c != '"') {
+      ++at;
+      continue;
+    }
+    const std::string_view rest = line.substr(at);
+    if (depth == 2) in_metadata = rest.starts_with(kMetadata);
+    if (depth != 3 || !in_metadata || !rest.starts_with(kMember)) {
+      at = AfterString(line, at);
+      continue;
+    }
+    std::size_t end = AfterValue(line, at + kMember.size() - 1);
+    std::size_t begin = at;
+    if (end < line.size() && line[end] == ',') {
+      ++end;
+    } else if (line[begin - 1] == ',') {
+      --begin;
+    }
+    return std::string(line.substr(0, begin)).append(line.substr(end));
+  }
+  return std::string(line);
+}
 
 Result<void> LineSplitter::Feed(std::string_view chunk, const Line& line) {
   while (!chunk.empty()) {
@@ -49,7 +107,7 @@ Result<void> LineSplitter::Feed(std::string_view chunk, const Line& line) {
 }
 
 Result<WatchEvent> DecodeWatchLine(std::string_view line) {
-  auto parsed = ParseDocument(line);
+  auto parsed = ParseDocument(WithoutManagedFields(line));
   if (!parsed.ok()) return Broken("a watch event is not JSON");
   json& event = parsed->impl().json;
   const auto type = event.find("type");

@@ -32,7 +32,8 @@ Ending PlayToTheEnd(const Play& play);
 // Interactions of a run that nothing disturbs, in order; the test fails when it goes wrong.
 std::vector<std::string> Undisturbed(const Play& play);
 
-// Each of these prints its figures and gives back what was wrong, for the test to judge.
+// Each of these prints its figures and gives back what was wrong, for the test to judge. With
+// CERTFLOW_SWEEP_EVERY=4 it takes every fourth place to die at, and a fourth of what is drawn.
 //
 // One death at each interaction, before it and after it.
 std::vector<std::string> SweepSingle(const std::string& name, const Play& play);

@@ -1,5 +1,6 @@
 """Workflows that have nothing to do: what they cost at the start, in memory and over a minute."""
 
+import concurrent.futures
 import time
 
 import measures
@@ -50,6 +51,26 @@ def create_idle(plane, pattern, first, count):
     progress.say(f"{first + count} idle workflows with their last runs")
 
 
+STREAMED = "?watch=1&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true&timeoutSeconds=120"
+
+
+def plain_read(plane):
+    """Seconds that a reader who looks at nothing waits for the streamed lists of both kinds, at the same time."""
+    def read(resource):
+        tail = b""
+        for chunk in plane.stream(resource + STREAMED):
+            tail = (tail + chunk)[-4096:]
+            if b"k8s.io/initial-events-end" in tail:
+                return
+        raise RuntimeError(f"the list of {resource} has no end")
+
+    begin = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(read, resource) for resource in ("certificateworkflows", "workflowruns")]:
+            done.result()
+    return round(time.monotonic() - begin, 2)
+
+
 def cold_start(replica, count):
     """Seconds from exec to caches in step, to the lease, and to everything looked at."""
     replica.await_log("caches are in step")
@@ -80,9 +101,11 @@ def over_a_while(plane, replica, seconds):
 
 
 def one_size(plane, count, base_kb, seconds):
+    plain = plain_read(plane)
     before = plane.counters()
     with Replica(plane, f"idle-{count}") as replica:
         times = cold_start(replica, count)
+        times.update(plain_read_seconds=plain, times_plain_read=round(times["queues_empty_seconds"] / plain, 2))
         rss = settle(replica, 5)
         figures = over_a_while(plane, replica, seconds)
         changed = plane.counters().since(before)

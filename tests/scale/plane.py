@@ -122,6 +122,19 @@ class Plane:
             raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]}")
         return text
 
+    def stream(self, resource):
+        """The chunks of an answer that does not end by itself; the connection ends with the iteration."""
+        connection = self.connection()
+        try:
+            connection.request("GET", f"{API}/{resource}", headers={"Authorization": "Bearer " + self._token})
+            answer = connection.getresponse()
+            if answer.status >= 300:
+                raise RuntimeError(f"GET {resource}: {answer.status} {answer.read().decode()[:300]}")
+            while chunk := answer.read1(1 << 20):
+                yield chunk
+        finally:
+            connection.close()
+
     def get(self, path):
         return json.loads(self.request("GET", path))
 

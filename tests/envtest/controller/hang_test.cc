@@ -167,7 +167,9 @@ TEST_F(PairHangTest, R90_APairThatHangsKeepsNobodyFromAnotherPair) {
             run["status"]["certificate"]["fingerprint"]);
   hung = stage().NewestRun(ns_, "site");
   EXPECT_TRUE(StateOf(hung) == "Running" || StateOf(hung) == "Waiting") << StateOf(hung);
-  for (const Json& unit : Control("/state?pair=2")["units"]) EXPECT_LE(unit["mostTokens"], 1);
+  const Json units = Control("/state?pair=2")["units"];
+  EXPECT_EQ(units.size(), 2u);
+  for (const Json& unit : units) EXPECT_LE(unit["mostTokens"], 1);
 
   RunTool({"curl", "-sSf", "-X", "DELETE", "http://" + bigip_["control"] + "/faults"});
   run = stage().AwaitState(ns_, "site", "Succeeded", 150);

@@ -173,6 +173,31 @@ TEST(WatchLineTest, ErrorsBookmarksAndNonsenseAreToldApart) {
   }
 }
 
+TEST(WatchLineTest, WhoWroteWhichFieldIsLeftOut) {
+  const auto cut = [](std::string_view line) { return WithoutManagedFields(line); };
+  const std::string plain = R"({"type":"ADDED","object":{"metadata":{"name":"n","uid":"u"}}})";
+  for (
+      const char* line :
+      {R"({"type":"ADDED","object":{"metadata":{"name":"n","managedFields":[{"f:a":{"]":"}"}}],"uid":"u"}}})",
+       R"({"type":"ADDED","object":{"metadata":{"name":"n","uid":"u","managedFields":[]}}})",
+       R"({"type":"ADDED","object":{"metadata":{"managedFields":[[],"\"],"],"name":"n","uid":"u"}}})"}) {
+    EXPECT_EQ(cut(line), plain) << line;
+  }
+  EXPECT_EQ(cut(plain), plain);
+  // Elsewhere it is somebody's own word.
+  for (
+      const char* line :
+      {R"({"object":{"spec":{"managedFields":[1]},"metadata":{"a":{"managedFields":[1]}}}})",
+       R"({"object":{"metadata":{"name":"\"managedFields\":[1]"}},"metadata":{"managedFields":[1]}})",
+       R"({"object":{"kind":"metadata","spec":{"managedFields":[1]}}})"}) {
+    EXPECT_EQ(cut(line), line);
+  }
+  for (const char* line : {"", "\"", R"({"object":{"metadata":{"managedFields":[)",
+                           R"({"object":{"metadata":{"managedFields":[{"a":"b)"}) {
+    EXPECT_FALSE(DecodeWatchLine(line).ok()) << line;
+  }
+}
+
 TEST(DocumentTest, DepthIsBounded) {
   const auto nested = [](int depth) {
     return std::string("{\"a\":") + std::string(depth, '[') + std::string(depth, ']') + "}";

@@ -72,7 +72,9 @@ TEST_F(WaveTest, AFailedWaveIsTakenBackAndTheNextOneNeverBegins) {
   EXPECT_EQ(host(2).versions(), 0u);
   EXPECT_EQ(host(3).versions(), 0u);
   EXPECT_EQ(Live(), "");
-  for (const json& one : RunStatus()["deployments"]) EXPECT_EQ(one["state"], "Reverted");
+  const json deployments = RunStatus()["deployments"];
+  EXPECT_GE(deployments.size(), 2u);
+  for (const json& one : deployments) EXPECT_EQ(one["state"], "Reverted");
 }
 
 TEST_F(WaveTest, AWaveThatIsNotProvedStopsTheNextOne) {
