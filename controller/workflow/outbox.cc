@@ -49,7 +49,7 @@ std::vector<std::string> AllEndpoints(const api::WorkflowSpec& spec) {
   return out;
 }
 
-// "0-secret (kubernetes), 1-edge (nginx)"; with more than one wave "first: ...; second: ...".
+// "0-NAME (TYPE), 1-NAME (TYPE)"; with more than one wave "first: ...; second: ...".
 std::string TargetsText(const api::Plan& plan) {
   const std::vector<api::Wave>& waves = plan.spec.waves;
   std::string out;
