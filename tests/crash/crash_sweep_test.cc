@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <string>
 
 #include "tests/crash/sweep.h"
@@ -51,27 +52,37 @@ TEST(CrashSweepTest, R54_R91_WavesSurvivePairsOfDeaths) {
             kNothing);
 }
 
-// The sweep is worth what it finds: a program that does not record its intent before it orders (as
-// if the order were declared repeatable) must not come through.
-TEST(CrashSweepTest, AnOrderWithoutItsIntentOnRecordIsFound) {
-  const auto forgetful = [] {
-    auto scene = MakeFullScene();
+// The sweep is worth what it finds: a program that does not record its intents must not come
+// through. What is wrong when it dies after the interaction, which has to be one.
+std::string WrongWithoutIntents(const std::function<std::unique_ptr<Scene>()>& make,
+                                const std::string& interaction) {
+  const auto forgetful = [&make] {
+    auto scene = make();
     scene->world().process.Forget([](const net::HttpRequest& request) {
       return request.method == "PUT" && request.url.find("/workflowruns/") != std::string::npos &&
              request.body.find(R"("state":"Intended")") != std::string::npos;
     });
     return scene;
   };
-  const auto interactions = Undisturbed({FullScene, {}, Cache::kFresh});
-  const auto order = std::find(interactions.begin(), interactions.end(), "acme POST /new-order");
-  ASSERT_NE(order, interactions.end());
-  const int at = static_cast<int>(order - interactions.begin()) + 1;
-  const Ending ending = PlayToTheEnd({forgetful, {{at, true}}, Cache::kFresh});
+  const auto interactions = Undisturbed({make, {}, Cache::kFresh});
+  const auto found = std::find(interactions.begin(), interactions.end(), interaction);
+  EXPECT_NE(found, interactions.end()) << testing::PrintToString(interactions);
+  const Ending ending = PlayToTheEnd({forgetful, {{1, true, interaction}}, Cache::kFresh});
   EXPECT_EQ(ending.deaths, 1u);
-  ASSERT_FALSE(ending.wrong.empty());
   std::string all;
   for (const std::string& one : ending.wrong) all += one + "\n";
-  EXPECT_NE(all.find("2 orders"), std::string::npos) << all;
+  return all;
+}
+
+TEST(CrashSweepTest, AnOrderWithoutItsIntentOnRecordIsFound) {
+  const std::string wrong = WrongWithoutIntents(FullScene, "acme POST /new-order");
+  EXPECT_NE(wrong.find("2 orders"), std::string::npos) << wrong;
+}
+
+TEST(CrashSweepTest, ASwitchWithoutItsWayBackOnRecordIsFound) {
+  const std::string wrong = WrongWithoutIntents(
+      TakenBackScene, "first PATCH /mgmt/tm/ltm/profile/client-ssl/~Common~site");
+  EXPECT_NE(wrong.find("first is not as before"), std::string::npos) << wrong;
 }
 
 }  // namespace
