@@ -1,8 +1,6 @@
 #include "tests/crash/site.h"
 
 #include <algorithm>
-#include <cstdio>
-#include <cstdlib>
 #include <nlohmann/json.hpp>
 
 namespace certflow::crash {
@@ -28,10 +26,10 @@ bool IsFolded(const fakes::World& world) {
 
 void Prepare(fakes::World& world, const std::string& what, const std::function<bool()>& done) {
   if (world.Until(done)) return;
-  std::fprintf(stderr, "scene: %s did not come about\n", what.c_str());
-  for (const std::string& line : world.activity->log())
-    std::fprintf(stderr, "  %s\n", line.c_str());
-  std::abort();
+  std::string story = what + " did not come about";
+  for (const json& run : world.Runs(kWorkflow)) story += "\n  " + StatusOf(run).dump();
+  for (const std::string& line : world.activity->log()) story += "\n  " + line;
+  throw NotPrepared(story);
 }
 
 }  // namespace certflow::crash
