@@ -215,7 +215,8 @@ bool World::Until(const std::function<bool()>& done, std::chrono::seconds limit)
     const SteadyTime now = clock.Steady();
     SteadyTime to = std::min(clock.earliest().value_or(end), end);
     if (config.leader_elect) to = std::min<SteadyTime>(to, now + kShortMove);
-    if (to - now > kShortMove || now >= end) {
+    // Of a process that has yet to win the Lease nothing shows before it does.
+    if (to - now > kShortMove || now >= end || !Leads()) {
       if (++still < kTurnsForSure) continue;
     }
     quiet = still = 0;
