@@ -19,13 +19,12 @@ class WavesScene : public Scene {
         endpoints_of_second_{left_.endpoint(), right_.endpoint()} {
     world_.AddInternalCa("company");
     AddCache();
-    json workflow = Workflow();
+    json forgotten = json::array();
     if (fails_) {
       // It has the old certificate too, and is still looked at when nobody brings it the new one.
-      const fakes::FakeBigIp& forgotten = world_.AddBigIp("forgotten", kDnsName);
-      endpoints_of_second_.push_back(forgotten.endpoint());
-      workflow = Workflow();
-      workflow["spec"]["deployment"]["waves"][1]["targets"].push_back(Use(forgotten));
+      const fakes::FakeBigIp& device = world_.AddBigIp("forgotten", kDnsName);
+      endpoints_of_second_.push_back(device.endpoint());
+      forgotten.push_back(Use(device));
     }
     world_.Start();
     Prepare(world_, "authority, devices and cache", [&] {
@@ -35,6 +34,9 @@ class WavesScene : public Scene {
              IsReady(world_, "deploymenttargets", "right") &&
              IsReady(world_, "notificationchannels", "cache");
     });
+    json workflow = Workflow();
+    json& targets = workflow["spec"]["deployment"]["waves"][1]["targets"];
+    targets.insert(targets.end(), forgotten.begin(), forgotten.end());
     world_.Create(workflow);
     Prepare(world_, "a first run",
             [&] { return world_.RunIs(kWorkflow, "Succeeded") && IsFolded(world_); });

@@ -58,7 +58,7 @@ def plain_read(plane):
     """Seconds that a reader who looks at nothing waits for the streamed lists of both kinds, at the same time."""
     def read(resource):
         tail = b""
-        for chunk in plane.stream(resource + STREAMED):
+        for chunk in plane.stream(f"{planes.API}/{resource}{STREAMED}"):
             tail = (tail + chunk)[-4096:]
             if b"k8s.io/initial-events-end" in tail:
                 return

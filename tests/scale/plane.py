@@ -1,5 +1,6 @@
 """A real etcd and kube-apiserver with everything of ours installed, as tests/controlplane starts them."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -108,32 +109,30 @@ class Plane:
         return http.client.HTTPSConnection(self.url.split("//")[1], timeout=120,
                                            context=ssl.create_default_context(cafile=self.ca))
 
-    def request(self, method, path, body=None):
-        """One request as the administrator; the answer's text."""
+    @contextlib.contextmanager
+    def _answer(self, method, path, body=None):
+        """What the administrator gets for one request; a refusal is an error."""
         connection = self.connection()
         try:
             connection.request(method, path, body, {"Authorization": "Bearer " + self._token,
                                                     "Content-Type": "application/json"})
             answer = connection.getresponse()
-            text = answer.read().decode()
+            if answer.status >= 300:
+                raise RuntimeError(f"{method} {path}: {answer.status} {answer.read().decode()[:300]}")
+            yield answer
         finally:
             connection.close()
-        if answer.status >= 300:
-            raise RuntimeError(f"{method} {path}: {answer.status} {text[:300]}")
-        return text
 
-    def stream(self, resource):
+    def request(self, method, path, body=None):
+        """One request as the administrator; the answer's text."""
+        with self._answer(method, path, body) as answer:
+            return answer.read().decode()
+
+    def stream(self, path):
         """The chunks of an answer that does not end by itself; the connection ends with the iteration."""
-        connection = self.connection()
-        try:
-            connection.request("GET", f"{API}/{resource}", headers={"Authorization": "Bearer " + self._token})
-            answer = connection.getresponse()
-            if answer.status >= 300:
-                raise RuntimeError(f"GET {resource}: {answer.status} {answer.read().decode()[:300]}")
+        with self._answer("GET", path) as answer:
             while chunk := answer.read1(1 << 20):
                 yield chunk
-        finally:
-            connection.close()
 
     def get(self, path):
         return json.loads(self.request("GET", path))

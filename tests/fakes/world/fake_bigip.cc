@@ -72,8 +72,7 @@ FakeBigIp::FakeBigIp(std::string name, const std::string& dns_name, WallTime now
   options.chain_pem = before.served_chain();
   options.key_pem = SecretBytes(key);
   server_ = TlsServer::Start(options);
-  original_ = FingerprintOf(before.leaf.pem);
-  history_ = {original_};
+  history_ = {FingerprintOf(before.leaf.pem)};
 }
 
 json FakeBigIp::settings() const {
@@ -83,7 +82,9 @@ json FakeBigIp::settings() const {
           {"tls", {{"publicKeyPins", {"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}}}}};
 }
 
-json FakeBigIp::binding() const { return {{"profiles", {{{"name", "site"}}}}}; }
+json FakeBigIp::binding(const std::string& profile) const {
+  return {{"profiles", {{{"name", profile}}}}};
+}
 
 std::string FakeBigIp::Content(const char* kind, const json& path) const {
   const auto found = files_.find(std::string(kind) + path.get<std::string>());

@@ -27,9 +27,8 @@ class FakeBigIp {
   std::string host() const { return name_ + ".f5.test"; }
   // spec.f5 of its DeploymentTarget, and of a workflow's target.
   nlohmann::json settings() const;
-  nlohmann::json binding() const;
+  nlohmann::json binding(const std::string& profile = "site") const;
   std::string endpoint() const { return server_->endpoint(); }
-  const std::string& original() const { return original_; }  // fingerprint
 
   // What the profile names now.
   struct Pair {
@@ -68,7 +67,6 @@ class FakeBigIp {
   void Serve() CF_REQUIRES(mutex_);
 
   const std::string name_;
-  std::string original_;
   std::unique_ptr<TlsServer> server_;
   mutable Mutex mutex_;
   std::map<std::string, File> files_ CF_GUARDED_BY(mutex_);  // "ssl-cert/Common/site.crt"

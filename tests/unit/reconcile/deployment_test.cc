@@ -112,9 +112,7 @@ TEST_F(DeploymentTest, HoldLeavesEverythingForAPerson) {
 
 TEST_F(DeploymentTest, HostThatIsDownForAWhileIsTriedAgain) {
   StartWithCa();
-  ASSERT_TRUE(world.Until([&] {
-    return Condition(world.Get("deploymenttargets", "one"), "Ready").starts_with("True");
-  }));
+  ASSERT_TRUE(world.Until([&] { return TargetIsReady("one"); }));
   json patch = OnHosts("Automatic", false);
   patch["spec"]["deployment"]["retryLimit"] = 10;
   world.shells.SetDown("one", true);
@@ -131,9 +129,7 @@ TEST_F(DeploymentTest, RunSaysWhereItIsBeforeAHostIsAsked) {
   StartWithCa();
   // So that nobody but the run asks them.
   for (const char* host : {"one", "two"}) {
-    ASSERT_TRUE(world.Until([&] {
-      return Condition(world.Get("deploymenttargets", host), "Ready").starts_with("True");
-    }));
+    ASSERT_TRUE(world.Until([&] { return TargetIsReady(host); }));
   }
   Mutex mutex;
   json shown;

@@ -53,6 +53,10 @@ std::string ReconcileTest::Condition(const json& object, std::string_view type) 
   return "";
 }
 
+bool ReconcileTest::TargetIsReady(const std::string& name) const {
+  return Condition(world.Get("deploymenttargets", name), "Ready").starts_with("True");
+}
+
 bool ReconcileTest::RunWaitsFor(std::string_view text) const {
   const json status = RunStatus();
   return status.value("state", "") == "Waiting" &&

@@ -33,6 +33,7 @@ class ReconcileTest : public testing::Test {
   std::string Live() const { return world.SecretFingerprint("site-tls"); }
   // "True: Issued: message", or nothing.
   static std::string Condition(const json& object, std::string_view type);
+  bool TargetIsReady(const std::string& name) const;
   bool RunWaitsFor(std::string_view text) const;
   bool HasEvent(std::string_view reason, std::string_view text = "") const;
   // "Deployment 0/1-edge": the entry's state, or nothing.

@@ -13,7 +13,7 @@ class VisitTest : public ReconcileTest {
   VisitTest() : device_(world.AddBigIp("pair", "www.example.test")) {}
   void Create(const std::string& name, const std::string& profile) {
     json workflow = fakes::WorkflowObject(name, "www.example.test", "company");
-    json use = {{"targetRef", {{"name", "pair"}}}, {"f5", {{"profiles", {{{"name", profile}}}}}}};
+    json use = {{"targetRef", {{"name", "pair"}}}, {"f5", device_.binding(profile)}};
     workflow["spec"]["deployment"] = {
         {"waves", json::array({{{"name", "pair"}, {"targets", json::array({use})}}})}};
     world.Create(workflow);
@@ -54,9 +54,7 @@ TEST_F(VisitTest, NobodyComesInBetween) {
     return false;
   });
   StartWithCa();
-  ASSERT_TRUE(world.Until([&] {
-    return Condition(world.Get("deploymenttargets", "pair"), "Ready").starts_with("True");
-  }));
+  ASSERT_TRUE(world.Until([&] { return TargetIsReady("pair"); }));
   Create("site", "site");
   ASSERT_TRUE(world.Until([&] { return held.load(); }));
   Create("shop", "shop");

@@ -13,7 +13,7 @@ class WaitingCostTest : public ReconcileTest {
     world.Start();
     ASSERT_TRUE(world.Until([&] {
       return Condition(world.Get("certificateauthorities", "acme"), "Ready").starts_with("True") &&
-             Condition(world.Get("deploymenttargets", "one"), "Ready").starts_with("True");
+             TargetIsReady("one");
     }));
     json workflow = fakes::WorkflowObject("site", "www.example.test", "acme");
     workflow["spec"]["deployment"]["waves"] =

@@ -3,6 +3,7 @@
 
 #include "controller/steps/target_access.h"
 #include "tests/fakes/clock/simulated_clock.h"
+#include "tests/unit/steps/device_target.h"
 
 namespace certflow::steps {
 namespace {
@@ -11,26 +12,6 @@ using std::chrono::minutes;
 using workflow::Done;
 using workflow::InProgress;
 using workflow::Needed;
-
-// A target that has to be told the way back; nothing of it is called.
-class Forgetful : public seams::Target {
- public:
-  Result<seams::TargetState> Observe(const Context&, const seams::Binding&) override {
-    return seams::TargetState{};
-  }
-  Result<void> Stage(const Context&, const seams::Binding&, const seams::Bundle&) override {
-    return {};
-  }
-  Result<void> Activate(const Context&, const seams::Binding&, const seams::StagedRef&) override {
-    return {};
-  }
-  Result<void> Deactivate(const Context&, const seams::Binding&, const seams::WayBack&) override {
-    return {};
-  }
-  Result<void> Prune(const Context&, const seams::Binding&, const seams::KeepList&) override {
-    return {};
-  }
-};
 
 class SettlingTest : public testing::Test {
  protected:
@@ -48,7 +29,8 @@ class SettlingTest : public testing::Test {
   }
 
   fakes::SimulatedClock clock_;
-  Forgetful target_;
+  Device device_;
+  DeviceTarget target_{device_};  // has to be told the way back
   seams::TargetState state_;
   workflow::StepMemo memo_;
 };
