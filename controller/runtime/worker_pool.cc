@@ -67,8 +67,8 @@ struct WorkerPool::Impl {
       worker.since.store(now.time_since_epoch().count(), std::memory_order_relaxed);
       Count(Handle({clock, now + limit, cancel.get_token(), log.With({{"key", *key}})}, *key));
       worker.since.store(kIdle, std::memory_order_relaxed);
+      finished.fetch_add(1, std::memory_order_relaxed);  // first: a queue at rest means all counted
       queue.Done(*key);
-      finished.fetch_add(1, std::memory_order_relaxed);
     }
   }
 

@@ -224,7 +224,25 @@ class ElasticPoolTest : public WorkerPoolTest {
     for (int i = 0; i < count; ++i) queue_.Add("hang" + std::to_string(++added_));
   }
   void AwaitBegun(int count) {
-    while (count-- > 0) began_.acquire();
+    for (; count > 0; --count) {
+      ASSERT_TRUE(began_.try_acquire_for(seconds(10))) << count << " more keys did not begin";
+    }
+  }
+  void AwaitWorkers(int count) {
+    const auto late = std::chrono::steady_clock::now() + seconds(10);
+    while (Workers() > count) {
+      ASSERT_LT(std::chrono::steady_clock::now(), late) << Workers() << " workers are left";
+      std::this_thread::yield();
+    }
+  }
+  // Every worker has told that it finished its key. One that did so a moment later would look like
+  // progress to the pool, which then rightly does not grow.
+  void AwaitRest() {
+    const auto late = std::chrono::steady_clock::now() + seconds(10);
+    while (queue_.processing() > 0) {
+      ASSERT_LT(std::chrono::steady_clock::now(), late) << "a key is still being worked on";
+      std::this_thread::yield();
+    }
   }
   // The pool's patience passes without progress; `begun` more keys find a worker.
   void PassPatience(int begun) {
@@ -311,11 +329,12 @@ TEST_F(ElasticPoolTest, ShrinksAfterIdleAndGrowsAgain) {
     PassPatience(1);
     EXPECT_EQ(Workers(), 3);
     let_go_.release(3);
+    AwaitRest();
     ASSERT_TRUE(clock_.AwaitWaiters(2));
     clock_.Advance(WorkerPool::kIdleLimit - Duration(1));
     EXPECT_EQ(Workers(), 3);
     clock_.Advance(Duration(1));
-    while (Workers() > 1) std::this_thread::yield();
+    AwaitWorkers(1);
   }
 }
 
@@ -356,7 +375,7 @@ TEST_P(StopWhileShrinkingTest, EndsEveryThread) {
   let_go_.release(8);
   ASSERT_TRUE(clock_.AwaitWaiters(7));
   clock_.Advance(WorkerPool::kIdleLimit);
-  while (Workers() > GetParam()) std::this_thread::yield();
+  AwaitWorkers(GetParam());
   pool_.reset();
   EXPECT_EQ(Workers(), 0);
   EXPECT_EQ(Results("success"), 8);
