@@ -41,17 +41,17 @@ TEST(LeaseTest, R92_RunSurvivesDeathsAtEveryWriteOfTheLease) {
   const int renewals = count(kLaterWrite);
   ASSERT_GE(renewals, 5);
   Findings findings;
-  std::vector<std::function<void()>> jobs;
+  std::vector<std::function<void(Findings&)>> plays;
   const auto add = [&](const fakes::Cut& cut) {
     const fakes::Cut takeover{1, !cut.after, kLaterWrite};
     const Play play{TakenBackScene, {cut, takeover}, Cache::kFresh};
-    jobs.emplace_back([play, &findings] { findings.Add(PlayToTheEnd(play)); });
+    plays.emplace_back([play](Findings& found) { found.Add(PlayToTheEnd(play)); });
   };
   for (bool after : {false, true}) {
     add({1, after, kFirstWrite});
     for (int at = 1; at <= renewals; ++at) add({at, after, kLaterWrite});
   }
-  RunAll(jobs);
+  findings.AddAll(plays);
   EXPECT_GE(findings.deaths(), 2 * renewals);
   EXPECT_EQ(findings.Report("waves that go back, deaths at the Lease", interactions.size()),
             kNothing);

@@ -1,21 +1,93 @@
 #include "tests/crash/sweep.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <atomic>
+#include <cerrno>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <new>
+#include <nlohmann/json.hpp>
 #include <random>
-#include <thread>
+#include <system_error>
+#include <utility>
 
 #include "tests/crash/site.h"
 
 namespace certflow::crash {
 namespace {
 
-constexpr unsigned kPlaysAtOnce = 4;
+using nlohmann::json;
+
+constexpr unsigned kPlaysAtOnce = 3;
+
+// Counts up, for this process and its children together.
+class SharedCounter {
+ public:
+  SharedCounter()
+      : place_(::mmap(nullptr, sizeof(std::atomic<std::size_t>), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
+    if (place_ == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
+    new (place_) std::atomic<std::size_t>(0);
+  }
+  ~SharedCounter() { ::munmap(place_, sizeof(std::atomic<std::size_t>)); }
+  SharedCounter(const SharedCounter&) = delete;
+  SharedCounter& operator=(const SharedCounter&) = delete;
+  std::size_t Take() const { return (*static_cast<std::atomic<std::size_t>*>(place_))++; }
+
+ private:
+  void* const place_;
+};
+
+struct Child {
+  pid_t pid;
+  int answer;  // to be read from
+};
+
+// `work` in a process of its own, which ends with it. This one has no other threads.
+Child Fork(const std::function<std::string()>& work) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0)
+    throw std::system_error(errno, std::generic_category(), "pipe");
+  std::fflush(nullptr);
+  const pid_t pid = ::fork();
+  if (pid < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (pid > 0) {
+    ::close(ends[1]);
+    return {pid, ends[0]};
+  }
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  const std::string answer = work();
+  std::fflush(nullptr);
+  for (std::size_t at = 0; at < answer.size();) {
+    const ssize_t written = ::write(ends[1], answer.data() + at, answer.size() - at);
+    if (written <= 0) ::_exit(1);
+    at += static_cast<std::size_t>(written);
+  }
+  ::_exit(0);
+}
+
+// What it answered, and its wait status.
+std::pair<std::string, int> Await(const Child& child) {
+  std::string answer;
+  std::array<char, 4096> buffer;
+  for (ssize_t size; (size = ::read(child.answer, buffer.data(), buffer.size())) > 0;) {
+    answer.append(buffer.data(), static_cast<std::size_t>(size));
+  }
+  ::close(child.answer);
+  int status = 0;
+  ::waitpid(child.pid, &status, 0);
+  return {answer, status};
+}
 
 void Note(const std::string& where, const std::vector<std::string>& wrong, Ending& ending) {
   for (const std::string& one : wrong) ending.wrong.push_back(where + ": " + one);
@@ -33,17 +105,6 @@ unsigned Seed() {
 int Stride() {
   const char* set = std::getenv("CERTFLOW_SWEEP_EVERY");
   return set == nullptr ? 1 : std::max(1, std::atoi(set));
-}
-
-// Simulated time can overtake a program that gets no processor while a scene is made: then it is
-// told and made once more. The second failure is the test's.
-std::unique_ptr<Scene> MakeScene(const Play& play) {
-  try {
-    return play.make();
-  } catch (const NotPrepared& why) {
-    std::fprintf(stderr, "scene, made once more: %s\n", why.what());
-    return play.make();
-  }
 }
 
 // One life; true when it ended by the cut.
@@ -66,7 +127,7 @@ bool Live(const Play& play, Scene& scene, bool first) {
 }  // namespace
 
 Ending PlayToTheEnd(const Play& play) {
-  auto scene = MakeScene(play);
+  auto scene = play.make();
   fakes::World& world = scene->world();
   Ending ending;
   for (const fakes::Cut& cut : play.cuts) {
@@ -90,7 +151,7 @@ Ending PlayToTheEnd(const Play& play) {
 }
 
 std::vector<std::string> Undisturbed(const Play& play) {
-  auto scene = MakeScene(play);
+  auto scene = play.make();
   scene->Play();
   const bool finished = scene->world().Until([&] { return scene->Finished(); });
   EXPECT_TRUE(finished) << testing::PrintToString(scene->world().activity->log());
@@ -101,14 +162,14 @@ std::vector<std::string> Undisturbed(const Play& play) {
 std::vector<std::string> SweepSingle(const std::string& name, const Play& play) {
   const auto interactions = Undisturbed(play);
   Findings findings;
-  std::vector<std::function<void()>> jobs;
+  std::vector<std::function<void(Findings&)>> plays;
   for (int at = 1; at <= static_cast<int>(interactions.size()); at += Stride()) {
     for (bool after : {false, true}) {
       Play one{play.make, {{at, after}}, play.cache};
-      jobs.emplace_back([one, &findings] { findings.Add(PlayToTheEnd(one)); });
+      plays.emplace_back([one](Findings& found) { found.Add(PlayToTheEnd(one)); });
     }
   }
-  RunAll(jobs);
+  findings.AddAll(plays);
   EXPECT_GE(findings.deaths(), static_cast<int>(interactions.size()) / Stride());
   return findings.Report(name, interactions.size());
 }
@@ -116,16 +177,16 @@ std::vector<std::string> SweepSingle(const std::string& name, const Play& play) 
 std::vector<std::string> SweepPairs(const std::string& name, const Play& play) {
   const auto interactions = Undisturbed(play);
   Findings findings;
-  std::vector<std::function<void()>> jobs;
+  std::vector<std::function<void(Findings&)>> plays;
   for (int at = 1; at <= static_cast<int>(interactions.size()); at += Stride()) {
     for (bool after : {false, true}) {
-      jobs.emplace_back([&, at, after] {
+      plays.emplace_back([&, at, after](Findings& found) {
         for (int second = 1;; ++second) {
           std::size_t deaths = 0;
           for (bool second_after : {false, true}) {
             const Ending ending =
                 PlayToTheEnd({play.make, {{at, after}, {second, second_after}}, play.cache});
-            findings.Add(ending);
+            found.Add(ending);
             deaths = std::max(deaths, ending.deaths);
           }
           if (deaths < 2) return;  // the second life is shorter than that
@@ -133,7 +194,7 @@ std::vector<std::string> SweepPairs(const std::string& name, const Play& play) {
       });
     }
   }
-  RunAll(jobs);
+  findings.AddAll(plays);
   EXPECT_GT(findings.deaths(), findings.plays());
   return findings.Report(name, interactions.size());
 }
@@ -143,7 +204,7 @@ std::vector<std::string> SamplePairs(const std::string& name, const Play& play, 
   std::mt19937 random(Seed());
   std::uniform_int_distribution<int> at(1, static_cast<int>(interactions.size()));
   Findings findings;
-  std::vector<std::function<void()>> jobs;
+  std::vector<std::function<void(Findings&)>> plays;
   for (int i = 0; i < count; i += Stride()) {
     const int first = at(random);
     // What the second life still has to do; a few of its first steps are looks that it repeats.
@@ -151,48 +212,59 @@ std::vector<std::string> SamplePairs(const std::string& name, const Play& play, 
     Play pair{play.make,
               {{first, random() % 2 == 0}, {second, random() % 2 == 0}},
               random() % 2 == 0 ? Cache::kFresh : Cache::kStale};
-    jobs.emplace_back([pair, &findings] { findings.Add(PlayToTheEnd(pair)); });
+    plays.emplace_back([pair](Findings& found) { found.Add(PlayToTheEnd(pair)); });
   }
-  RunAll(jobs);
+  findings.AddAll(plays);
   EXPECT_GT(findings.deaths(), findings.plays());
   return findings.Report(name, interactions.size());
 }
 
 void Findings::Add(const Ending& ending) {
-  MutexLock lock(mutex_);
   ++plays_;
   deaths_ += static_cast<int>(ending.deaths);
   wrong_.insert(wrong_.end(), ending.wrong.begin(), ending.wrong.end());
 }
 
+void Findings::AddAll(const std::vector<std::function<void(Findings&)>>& plays) {
+  const SharedCounter next;
+  std::vector<Child> children;
+  for (unsigned i = 0; i < kPlaysAtOnce; ++i) {
+    children.push_back(Fork([&] {
+      Findings found;
+      for (std::size_t play = next.Take(); play < plays.size(); play = next.Take()) {
+        plays[play](found);
+        if (testing::Test::HasFailure()) found.wrong_.emplace_back("a check failed, see above");
+      }
+      return found.ToText();
+    }));
+  }
+  for (const Child& child : children) {
+    const auto [text, status] = Await(child);
+    if (status == 0) {
+      AddText(text);
+    } else {
+      wrong_.push_back("the process of a play ended with status " + std::to_string(status));
+    }
+  }
+}
+
+std::string Findings::ToText() const {
+  return json{{"plays", plays_}, {"deaths", deaths_}, {"wrong", wrong_}}.dump();
+}
+
+void Findings::AddText(const std::string& text) {
+  const json found = json::parse(text);
+  plays_ += found.at("plays").get<int>();
+  deaths_ += found.at("deaths").get<int>();
+  for (const json& wrong : found.at("wrong")) wrong_.push_back(wrong);
+}
+
 std::vector<std::string> Findings::Report(const std::string& name, std::size_t interactions) const {
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
-  MutexLock lock(mutex_);
   std::printf("%s: %zu interactions, %d runs, %d deaths, %zu wrong, %.1f s\n", name.c_str(),
               interactions, plays_, deaths_, wrong_.size(), seconds);
   return wrong_;
-}
-
-int Findings::plays() const {
-  MutexLock lock(mutex_);
-  return plays_;
-}
-
-int Findings::deaths() const {
-  MutexLock lock(mutex_);
-  return deaths_;
-}
-
-void RunAll(const std::vector<std::function<void()>>& jobs) {
-  std::atomic<std::size_t> next{0};
-  std::vector<std::thread> threads;
-  for (unsigned i = 0; i < kPlaysAtOnce; ++i) {
-    threads.emplace_back([&] {
-      for (std::size_t job = next++; job < jobs.size(); job = next++) jobs[job]();
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
 }
 
 }  // namespace certflow::crash

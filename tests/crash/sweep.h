@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "controller/base/mutex.h"
 #include "tests/crash/scene.h"
 
 namespace certflow::crash {
@@ -42,24 +41,25 @@ std::vector<std::string> SweepPairs(const std::string& name, const Play& play);
 // So many pairs of deaths, drawn by CERTFLOW_SEED, and half of them with stale caches.
 std::vector<std::string> SamplePairs(const std::string& name, const Play& play, int count);
 
-// What plays have found, together. Thread-safe.
+// What plays have found, together.
 class Findings {
  public:
   void Add(const Ending& ending);
+  // Plays each of them and adds what it found. In processes of their own, several at once: a world
+  // wants a process for itself (OtherThreadsSleep), and nothing of one play reaches another.
+  void AddAll(const std::vector<std::function<void(Findings&)>>& plays);
   // Prints the figures and gives back what was wrong, for the test to judge.
   std::vector<std::string> Report(const std::string& name, std::size_t interactions) const;
-  int plays() const;
-  int deaths() const;
+  int plays() const { return plays_; }
+  int deaths() const { return deaths_; }
 
  private:
-  mutable Mutex mutex_;
-  int plays_ CF_GUARDED_BY(mutex_) = 0;
-  int deaths_ CF_GUARDED_BY(mutex_) = 0;
-  std::vector<std::string> wrong_ CF_GUARDED_BY(mutex_);
+  std::string ToText() const;
+  void AddText(const std::string& text);
+  int plays_ = 0;
+  int deaths_ = 0;
+  std::vector<std::string> wrong_;
   const std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
-
-// Worlds know nothing of each other and mostly wait, so several are played at once.
-void RunAll(const std::vector<std::function<void()>>& jobs);
 
 }  // namespace certflow::crash

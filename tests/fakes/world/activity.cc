@@ -1,23 +1,10 @@
 #include "tests/fakes/world/activity.h"
 
-#include <algorithm>
-
 namespace certflow::fakes {
 
-bool Activity::Busy(int hanging, bool working) const {
+bool Activity::Busy(int hanging) const {
   MutexLock lock(mutex_);
-  if (busy_ > hanging) return true;
-  return working && std::any_of(depth_.begin(), depth_.end(),
-                                [](const auto& queue) { return queue.second > 0; });
-}
-
-bool Activity::CachesCurrent() const {
-  MutexLock lock(mutex_);
-  for (const auto& [plural, version] : written_) {
-    const auto seen = delivered_.find(plural);
-    if (seen == delivered_.end() || seen->second < version) return false;
-  }
-  return true;
+  return busy_ > hanging;
 }
 
 std::uint64_t Activity::changes() const {
@@ -44,22 +31,6 @@ void Activity::Touch() {
 void Activity::Reset() {
   MutexLock lock(mutex_);
   busy_ = 0;
-  depth_.clear();
-  delivered_.clear();
-}
-
-void Activity::Written(const std::string& plural, std::uint64_t version) {
-  MutexLock lock(mutex_);
-  std::uint64_t& known = written_[plural];
-  known = std::max(known, version);
-  TouchLocked();
-}
-
-void Activity::Delivered(const std::string& plural, std::uint64_t version) {
-  MutexLock lock(mutex_);
-  std::uint64_t& known = delivered_[plural];
-  known = std::max(known, version);
-  TouchLocked();
 }
 
 std::vector<std::string> Activity::log() const {
@@ -79,12 +50,7 @@ void Activity::Add(std::string_view counter, std::string_view, MetricLabels, dou
   TouchLocked();
 }
 
-void Activity::Set(std::string_view gauge, std::string_view, MetricLabels labels, double value) {
-  if (gauge != "certflow_workqueue_depth") return;
-  MutexLock lock(mutex_);
-  depth_[std::string(labels.begin()->second)] = value;
-  TouchLocked();
-}
+void Activity::Set(std::string_view, std::string_view, MetricLabels, double) { Touch(); }
 
 // A key taken by a worker is told by one histogram, a key done with by the other.
 void Activity::Observe(std::string_view histogram, std::string_view, MetricLabels, double) {

@@ -16,21 +16,14 @@ namespace certflow::fakes {
 // What a program is doing, as its metrics, its log and its requests tell. Thread-safe.
 class Activity : public Metrics, public LogSink {
  public:
-  // Keys wait for workers that take them (`working`), or more workers are busy than those `hanging`
-  // ones that only time sets free.
-  bool Busy(int hanging, bool working) const;
-  // Every cache has what was written.
-  bool CachesCurrent() const;
+  // More workers are busy than those `hanging` ones that only time sets free.
+  bool Busy(int hanging) const;
   // Blocks until something happens; false when nothing did for that long.
   bool AwaitChange(std::uint64_t seen, std::chrono::milliseconds limit);
   std::uint64_t changes() const;
-  // The process is gone: its queues are empty.
-  void Reset();
-
-  // A watched resource is at this version, and a cache is.
-  void Written(const std::string& plural, std::uint64_t version);
-  void Delivered(const std::string& plural, std::uint64_t version);
   void Touch();
+  // The process is gone, and its workers are.
+  void Reset();
 
   std::vector<std::string> log() const;
   double counter(const std::string& name) const;
@@ -51,9 +44,6 @@ class Activity : public Metrics, public LogSink {
   CondVar changed_;
   std::uint64_t changes_ CF_GUARDED_BY(mutex_) = 0;
   int busy_ CF_GUARDED_BY(mutex_) = 0;
-  std::map<std::string, double> depth_ CF_GUARDED_BY(mutex_);
-  std::map<std::string, std::uint64_t> written_ CF_GUARDED_BY(mutex_);
-  std::map<std::string, std::uint64_t> delivered_ CF_GUARDED_BY(mutex_);
   std::map<std::string, double, std::less<>> counters_ CF_GUARDED_BY(mutex_);
   std::vector<std::string> log_ CF_GUARDED_BY(mutex_);
 };

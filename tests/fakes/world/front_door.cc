@@ -1,6 +1,5 @@
 #include "tests/fakes/world/front_door.h"
 
-#include <charconv>
 #include <nlohmann/json.hpp>
 
 #include "tests/fakes/kube/request.h"
@@ -9,18 +8,6 @@ namespace certflow::fakes {
 namespace {
 
 using nlohmann::json;
-
-bool IsWatched(const std::string& plural) {
-  return plural == "workflowruns" || plural == "certificateworkflows" ||
-         plural == "certificateauthorities" || plural == "deploymenttargets" ||
-         plural == "notificationchannels";
-}
-
-std::uint64_t Number(std::string_view text) {
-  std::uint64_t value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
 
 net::HttpResponse Denied() {
   json status{{"kind", "Status"},
@@ -46,42 +33,13 @@ std::string SpecKey(const std::string& plural, const json& metadata, std::int64_
   return NoteKey(plural, metadata, "spec", std::to_string(generation));
 }
 
-// Tells what a watch has brought to the cache.
-class Listener : public net::StreamSink {
- public:
-  Listener(net::StreamSink& inner, Activity& activity, std::string plural)
-      : inner_(inner), activity_(activity), plural_(std::move(plural)) {}
-  bool OnResponse(int status, const std::vector<net::Header>& headers) override {
-    return inner_.OnResponse(status, headers);
-  }
-  bool OnData(std::string_view data) override {
-    const bool more = inner_.OnData(data);
-    constexpr std::string_view kField = "\"resourceVersion\":\"";
-    std::uint64_t highest = 0;
-    for (std::size_t at = data.find(kField); at != std::string_view::npos;
-         at = data.find(kField, at + 1)) {
-      highest = std::max(highest, Number(data.substr(at + kField.size(), 20)));
-    }
-    activity_.Delivered(plural_, highest);
-    return more;
-  }
-
- private:
-  net::StreamSink& inner_;
-  Activity& activity_;
-  const std::string plural_;
-};
-
 }  // namespace
 
-// The answer of a write tells the version; it also is where new annotations show first.
+// The answer of a write is where new annotations show first.
 void FrontDoor::NoteWrite(const std::string& plural, const std::string& body) {
   const json object = json::parse(body, nullptr, false);
   if (!object.is_object() || !object.contains("metadata")) return;
   const json& metadata = object["metadata"];
-  if (IsWatched(plural)) {
-    activity_.Written(plural, Number(metadata.value("resourceVersion", "")));
-  }
   if (notes_ == nullptr) return;
   MutexLock lock(notes_->mutex);
   notes_->written.emplace(SpecKey(plural, metadata, metadata.value("generation", 1)), clock_.Now());
@@ -141,9 +99,6 @@ Result<net::HttpResponse> FrontDoor::Serve(const Context& ctx, const net::HttpRe
   auto response = server_.Do(ctx, request);
   activity_.Touch();
   if (!response.ok() || response->status >= 300) return response;
-  if (asked.plural == "leases" && asked.method != "GET") {
-    lease_written_ = clock_.Steady().time_since_epoch().count();
-  }
   const bool ours = asked.group == "certflow.dev" || IsPolicy(asked);
   if (asked.method == "GET" && ours && !asked.key.name.empty()) {
     AddManagedFields(asked.plural, response->body);
@@ -171,8 +126,7 @@ Result<net::HttpResponse> FrontDoor::Do(const Context& ctx, const net::HttpReque
 Result<void> FrontDoor::Stream(const Context& ctx, const net::HttpRequest& request,
                                net::StreamSink& sink) {
   if (life_ != nullptr && life_->dead()) return Lifeline::Gone();
-  Listener listener(sink, activity_, ParseRequest(request).plural);
-  return server_.Stream(ctx, request, listener);
+  return server_.Stream(ctx, request, sink);
 }
 
 }  // namespace certflow::fakes

@@ -27,8 +27,6 @@ class FrontDoor : public net::HttpClient {
   void Enforce(bool enforced) { enforced_ = enforced; }
   // Whether writes of the Lease are interactions that a process can die at.
   void CountLeases(bool count) { count_leases_ = count; }
-  // When the Lease was written last through this door.
-  SteadyTime lease_written() const { return SteadyTime(SteadyTime::duration(lease_written_)); }
   // A planted fault: a write that `drop` says yes to is answered as if it had been done, and has
   // not been. Set before the process starts.
   using Drop = std::function<bool(const net::HttpRequest&)>;
@@ -62,7 +60,6 @@ class FrontDoor : public net::HttpClient {
   std::atomic<bool> enforced_{true};
   std::atomic<bool> count_leases_{false};
   std::atomic<bool> frozen_{false};
-  std::atomic<SteadyTime::rep> lease_written_{0};
   Drop drop_;
 };
 

@@ -12,22 +12,17 @@
 #include "controller/base/base64.h"
 #include "controller/pki/certificate.h"
 #include "controller/pki/request.h"
+#include "tests/fakes/world/threads.h"
 
 namespace certflow::fakes {
 namespace {
 
 using nlohmann::json;
 
-// So long nothing may happen before time moves; threads of a busy machine need it.
-constexpr std::chrono::milliseconds kQuiet{3};
+// So long nothing may show before rest is looked for, which costs more.
+constexpr std::chrono::milliseconds kQuiet{1};
 constexpr std::chrono::milliseconds kLookEvery{10};
-constexpr std::chrono::seconds kShortMove{2};
-constexpr int kTurnsForSure = 10;
-// A cache that is held back on purpose must not hold time.
-constexpr int kQuietTurnsOfStaleCache = 40;
-// A leader that was not given the processor must not lose its Lease by it.
-constexpr int kQuietTurnsOfLateRenewal = 200;
-constexpr std::chrono::seconds kRealLimit{60};
+constexpr std::chrono::seconds kRealLimit{300};
 
 const kube::Resource& Secrets() {
   static const kube::Resource resource{"", "v1", "secrets", "Secret", true};
@@ -180,48 +175,32 @@ std::string World::LeaseHolder() const {
   return lease.is_null() ? "" : lease["spec"].value("holderIdentity", "");
 }
 
-bool World::Leads() const {
-  return program_ != nullptr && (!config.leader_elect || program_->leading());
-}
-
-// The elector should have written by now.
-bool World::RenewalLate() const {
-  return config.leader_elect && Leads() &&
-         clock.Steady() > process.lease_written() + config.retry_period;
+// A worker that is busy and sleeps waits for a process or a connection, if not for a hanging mail.
+bool World::Rests() const {
+  const std::uint64_t changes = activity->changes();
+  return !activity->Busy(mail.hanging()) && OtherThreadsSleep() && activity->changes() == changes;
 }
 
 bool World::Until(const std::function<bool()>& done, std::chrono::seconds limit) {
   const SteadyTime end = clock.Steady() + limit;
   const auto real_end = std::chrono::steady_clock::now() + kRealLimit;
   auto looked = std::chrono::steady_clock::time_point();
-  int quiet = 0, still = 0;
   while (std::chrono::steady_clock::now() < real_end) {
     // Looking costs more than most of what the program does.
     if (std::chrono::steady_clock::now() - looked > kLookEvery) {
       if (done()) return true;
       looked = std::chrono::steady_clock::now();
     }
-    if (activity->AwaitChange(activity->changes(), kQuiet)) {
-      quiet = still = 0;
+    if (activity->AwaitChange(activity->changes(), kQuiet) || !Rests()) continue;
+    // As the kubelet does with a process that has ended.
+    if (lease_lost_) {
+      Start();
       continue;
     }
-    // As the kubelet does with a process that has ended.
-    if (lease_lost_) Start();
-    if (activity->Busy(mail.hanging(), Leads())) continue;
-    if (!activity->CachesCurrent() && ++quiet < kQuietTurnsOfStaleCache) continue;
-    if (RenewalLate() && ++quiet < kQuietTurnsOfLateRenewal) continue;
-    // A thread that was not given the processor yet looks like rest: the further time is to move,
-    // or for giving up, the surer it has to be.
-    const SteadyTime now = clock.Steady();
-    SteadyTime to = std::min(clock.earliest().value_or(end), end);
-    if (config.leader_elect) to = std::min<SteadyTime>(to, now + kShortMove);
-    // Of a process that has yet to win the Lease nothing shows before it does.
-    if (to - now > kShortMove || now >= end || !Leads()) {
-      if (++still < kTurnsForSure) continue;
-    }
-    quiet = still = 0;
     if (done()) return true;
+    const SteadyTime now = clock.Steady();
     if (now >= end) return false;
+    const SteadyTime to = std::min(clock.earliest().value_or(end), end);
     clock.Advance(std::chrono::ceil<Duration>(std::max(to - now, SteadyTime::duration(1))));
   }
   std::fprintf(stderr, "world: the program does not come to rest\n");

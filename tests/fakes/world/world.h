@@ -25,7 +25,8 @@ namespace certflow::fakes {
 
 // The real program in one process with everything outside of it: an API server in memory, an ACME
 // server, hosts with nginx, a mail server. The program can be killed and started again, the outside
-// stays. Time is simulated and moves only inside of Until and Pass. Of one thread.
+// stays. Time is simulated and moves only inside of Until and Pass. Of one thread, and the only one
+// of its process that plays at the time.
 class World {
  public:
   static constexpr const char* kNamespace = "web";
@@ -47,8 +48,8 @@ class World {
   bool running() const { return program_ != nullptr; }
   app::Program& program() { return *program_; }
 
-  // Lets time pass, whenever everything rests, until `done`; false when so much simulated time is
-  // over, or the test would hang.
+  // Lets time pass, whenever every thread sleeps, until `done`; false when so much simulated time
+  // is over, or the test would hang.
   bool Until(const std::function<bool()>& done,
              std::chrono::seconds limit = std::chrono::seconds(3600));
   // Lets that much simulated time pass.
@@ -110,8 +111,7 @@ class World {
     Answering answer;
   };
   void ServeOurKinds();
-  bool Leads() const;
-  bool RenewalLate() const;
+  bool Rests() const;
   void Must(const Result<void>& done, const std::string& what) const;
   std::string Answer(const std::string& domain, const std::string& token) const;
 
