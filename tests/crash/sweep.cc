@@ -30,13 +30,17 @@ using nlohmann::json;
 
 constexpr unsigned kPlaysAtOnce = 3;
 
+[[noreturn]] void Fail(const char* call) {
+  throw std::system_error(errno, std::generic_category(), call);
+}
+
 // Counts up, for this process and its children together.
 class SharedCounter {
  public:
   SharedCounter()
       : place_(::mmap(nullptr, sizeof(std::atomic<std::size_t>), PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
-    if (place_ == MAP_FAILED) throw std::system_error(errno, std::generic_category(), "mmap");
+    if (place_ == MAP_FAILED) Fail("mmap");
     new (place_) std::atomic<std::size_t>(0);
   }
   ~SharedCounter() { ::munmap(place_, sizeof(std::atomic<std::size_t>)); }
@@ -56,11 +60,10 @@ struct Child {
 // `work` in a process of its own, which ends with it. This one has no other threads.
 Child Fork(const std::function<std::string()>& work) {
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0)
-    throw std::system_error(errno, std::generic_category(), "pipe");
+  if (::pipe2(ends, O_CLOEXEC) != 0) Fail("pipe");
   std::fflush(nullptr);
   const pid_t pid = ::fork();
-  if (pid < 0) throw std::system_error(errno, std::generic_category(), "fork");
+  if (pid < 0) Fail("fork");
   if (pid > 0) {
     ::close(ends[1]);
     return {pid, ends[0]};
