@@ -2,7 +2,6 @@
 
 #include <functional>
 #include <nlohmann/json_fwd.hpp>
-#include <stdexcept>
 #include <string>
 #include <string_view>
 
@@ -18,11 +17,8 @@ nlohmann::json StatusOf(const nlohmann::json& object);  // {} where there is non
 bool IsReady(const fakes::World& world, std::string_view plural, const std::string& name);
 // The workflow has taken over the result of its last run.
 bool IsFolded(const fakes::World& world);
-// A scene that does not get to its beginning tells nothing of deaths.
-struct NotPrepared : std::runtime_error {
-  using std::runtime_error::runtime_error;
-};
-// Waits for what a scene begins with; throws NotPrepared with the log.
+// Waits for what a scene begins with; throws with the log, as a scene that does not get to its
+// beginning tells nothing of deaths.
 void Prepare(fakes::World& world, const std::string& what, const std::function<bool()>& done);
 
 }  // namespace certflow::crash

@@ -2,20 +2,17 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
-#include <new>
 #include <nlohmann/json.hpp>
 #include <random>
 #include <system_error>
@@ -28,29 +25,11 @@ namespace {
 
 using nlohmann::json;
 
-constexpr unsigned kPlaysAtOnce = 3;
+constexpr std::size_t kPlaysAtOnce = 3;
 
 [[noreturn]] void Fail(const char* call) {
   throw std::system_error(errno, std::generic_category(), call);
 }
-
-// Counts up, for this process and its children together.
-class SharedCounter {
- public:
-  SharedCounter()
-      : place_(::mmap(nullptr, sizeof(std::atomic<std::size_t>), PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0)) {
-    if (place_ == MAP_FAILED) Fail("mmap");
-    new (place_) std::atomic<std::size_t>(0);
-  }
-  ~SharedCounter() { ::munmap(place_, sizeof(std::atomic<std::size_t>)); }
-  SharedCounter(const SharedCounter&) = delete;
-  SharedCounter& operator=(const SharedCounter&) = delete;
-  std::size_t Take() const { return (*static_cast<std::atomic<std::size_t>*>(place_))++; }
-
- private:
-  void* const place_;
-};
 
 struct Child {
   pid_t pid;
@@ -229,15 +208,12 @@ void Findings::Add(const Ending& ending) {
 }
 
 void Findings::AddAll(const std::vector<std::function<void(Findings&)>>& plays) {
-  const SharedCounter next;
   std::vector<Child> children;
-  for (unsigned i = 0; i < kPlaysAtOnce; ++i) {
-    children.push_back(Fork([&] {
+  for (std::size_t i = 0; i < kPlaysAtOnce; ++i) {
+    children.push_back(Fork([&plays, i] {
       Findings found;
-      for (std::size_t play = next.Take(); play < plays.size(); play = next.Take()) {
-        plays[play](found);
-        if (testing::Test::HasFailure()) found.wrong_.emplace_back("a check failed, see above");
-      }
+      for (std::size_t play = i; play < plays.size(); play += kPlaysAtOnce) plays[play](found);
+      if (testing::Test::HasFailure()) found.wrong_.emplace_back("a check failed, see above");
       return found.ToText();
     }));
   }

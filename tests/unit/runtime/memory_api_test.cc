@@ -6,12 +6,12 @@
 #include <optional>
 #include <random>
 #include <set>
-#include <thread>
 
 #include "controller/runtime/informer.h"
 #include "controller/runtime/leader_elector.h"
 #include "tests/fakes/clock/simulated_clock.h"
 #include "tests/fakes/kube/memory_api_server.h"
+#include "tests/unit/runtime/soon.h"
 
 namespace certflow::runtime {
 namespace {
@@ -186,7 +186,7 @@ TEST_F(MemoryApiTest, LeaseIsTakenRenewedReleasedAndTakenByTheNext) {
   first.get_future().wait();
   EXPECT_TRUE(a.MayAct());
   b.Start([&] { second.set_value(); }, [] {});
-  while (server_.Count("patch", "leases") < 3) std::this_thread::yield();
+  ASSERT_TRUE(Soon([&] { return server_.Count("patch", "leases") >= 3; }));
   EXPECT_FALSE(b.leading());
   a.Stop(true);
   second.get_future().wait();

@@ -8,10 +8,10 @@
 #include <semaphore>
 #include <stdexcept>
 #include <string>
-#include <thread>
 
 #include "tests/fakes/clock/simulated_clock.h"
 #include "tests/unit/runtime/recording_metrics.h"
+#include "tests/unit/runtime/soon.h"
 
 namespace certflow::runtime {
 namespace {
@@ -229,20 +229,12 @@ class ElasticPoolTest : public WorkerPoolTest {
     }
   }
   void AwaitWorkers(int count) {
-    const auto late = std::chrono::steady_clock::now() + seconds(10);
-    while (Workers() > count) {
-      ASSERT_LT(std::chrono::steady_clock::now(), late) << Workers() << " workers are left";
-      std::this_thread::yield();
-    }
+    ASSERT_TRUE(Soon([&] { return Workers() <= count; })) << Workers() << " workers are left";
   }
   // Every worker has told that it finished its key. One that did so a moment later would look like
   // progress to the pool, which then rightly does not grow.
   void AwaitRest() {
-    const auto late = std::chrono::steady_clock::now() + seconds(10);
-    while (queue_.processing() > 0) {
-      ASSERT_LT(std::chrono::steady_clock::now(), late) << "a key is still being worked on";
-      std::this_thread::yield();
-    }
+    ASSERT_TRUE(Soon([&] { return queue_.processing() == 0; }));
   }
   // The pool's patience passes without progress; `begun` more keys find a worker.
   void PassPatience(int begun) {

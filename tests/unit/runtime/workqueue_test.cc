@@ -10,6 +10,7 @@
 
 #include "tests/fakes/clock/simulated_clock.h"
 #include "tests/unit/runtime/recording_metrics.h"
+#include "tests/unit/runtime/soon.h"
 
 namespace certflow::runtime {
 namespace {
@@ -324,7 +325,7 @@ TEST_F(WorkqueueTest, ManyThreadsNeverShareAKeyAndLoseNothing) {
   }
   for (auto& producer : producers) producer.join();
   clock_.Advance(seconds(1));
-  while (queue_.depth() > 0 || queue_.processing() > 0) std::this_thread::yield();
+  EXPECT_TRUE(Soon([&] { return queue_.depth() == 0 && queue_.processing() == 0; }));
   queue_.ShutDown();
   for (auto& worker : workers) worker.join();
   EXPECT_FALSE(shared);
