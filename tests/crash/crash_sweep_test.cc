@@ -1,6 +1,7 @@
 // A process dies at every one of its interactions with the outside, before the effect and after it,
 // and the next one brings the run to its end; also when that one dies too.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <functional>
@@ -83,6 +84,19 @@ TEST(CrashSweepTest, ASwitchWithoutItsWayBackOnRecordIsFound) {
   const std::string wrong = WrongWithoutIntents(
       TakenBackScene, "first PATCH /mgmt/tm/ltm/profile/client-ssl/~Common~site");
   EXPECT_NE(wrong.find("first is not as before"), std::string::npos) << wrong;
+}
+
+// Plays are played in other processes: what they find, and that they die, must reach the test.
+TEST(FindingsTest, WhatAPlayFindsInItsProcessIsFound) {
+  Findings findings;
+  findings.AddAll({[](Findings& found) { found.Add({"here", 2, {"a wrong pair"}}); },
+                   [](Findings&) { ADD_FAILURE() << "on purpose, in a process of its own"; },
+                   [](Findings&) { ::_exit(3); }, [](Findings& found) { found.Add({"", 1, {}}); }});
+  EXPECT_EQ(findings.plays(), 2);
+  EXPECT_EQ(findings.deaths(), 3);
+  const auto wrong = findings.Report("planted", 0);
+  EXPECT_EQ(wrong, (std::vector<std::string>{"a wrong pair", "a check failed, see above",
+                                             "the process of a play ended with status 768"}));
 }
 
 }  // namespace
